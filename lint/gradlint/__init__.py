@@ -1,0 +1,1 @@
+"""gradlint: a static checker for what makes gradients vanish, explode, go missing or lie in PyTorch code."""

@@ -1,0 +1,39 @@
+"""Plain data to and from JSON, with non-finite numbers spelt out because JSON has none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def encode_number(value: float) -> float | str:
+    """A float as JSON can hold it: itself, or one of the strings "nan", "inf" and "-inf"."""
+    if math.isfinite(value):
+        return value
+    return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+
+
+def decode_number(value: Any) -> float:
+    """The inverse of `encode_number`.
+
+    Raises:
+        ValueError: `value` is neither a number nor one of the three strings.
+    """
+    if isinstance(value, str):
+        if value not in _NON_FINITE:
+            raise ValueError(f"{value!r} is not a number")
+        return _NON_FINITE[value]
+    return float(value)
+
+
+def encode(value: Any) -> Any:
+    """Plain data (None, str, bool, numbers, lists, tuples, dicts with string keys) in JSON's own types."""
+    if isinstance(value, float):
+        return encode_number(value)
+    if isinstance(value, dict):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    return value
