@@ -10,13 +10,15 @@ import gzip
 import math
 import struct
 import zlib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pytest_gradcheck.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
-from pytest_gradcheck.data import files, standin
+from pytest_gradcheck.data import files, roots, standin
 from pytest_gradcheck.errors import UsageProblem
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 SPLITS = ("train", "test")
@@ -44,7 +47,8 @@ class FashionMnist:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         count = len(self.labels)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)
-        for chosen in order.split(self.batch_size):
+        for start in range(0, count, self.batch_size):
+            chosen = order[start : start + self.batch_size]
             yield self._pictures(self.images[chosen]), self.labels[chosen].to(self.device)
 
     def __repr__(self) -> str:
@@ -95,7 +99,7 @@ def fashion_mnist(
     for name, value in (("batch_size", batch_size), ("size", size)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageProblem(f"{name} is {value!r}, but it must be a whole number of at least 1")
-    paths = files.find(root, split)
+    paths = roots.find(root, split)
     source = files.load(paths, split) if paths else standin.draw(split)
     where = torch.device(device)
     return FashionMnist(source, batch_size=batch_size, size=size, scale=scale, shuffle=shuffle, device=where)

@@ -1,4 +1,4 @@
-"""The stand-in for Fashion-MNIST: drawn silhouettes with its mean and its standard deviation, the same on every machine."""
+"""The stand-in for Fashion-MNIST: drawn silhouettes with its mean and standard deviation, the same on every machine."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def _match(tones: Grid) -> npt.NDArray[np.uint8]:
         low, high = (gamma, high) if deviation < DEVIATION else (low, gamma)
     bent = tones**gamma
     curved = np.minimum(_gain(bent.ravel(), np.full(bent.size, 1 / bent.size)) * bent, 1)
-    return np.rint(curved * 255).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.rint(curved * 255).astype(np.uint8)
+    return pixels
 
 
 def _gain(tones: Grid, weights: Grid) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_gradcheck.model.jsonable import decode_number, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TRAINING_VERSION = 1
 _DERIVED = frozenset({"version", "passed"})
@@ -108,13 +110,15 @@ class TrainingReport:
             raise ValueError(f"this run has version {data.get('version')!r}; version {TRAINING_VERSION} is understood")
         own = {key: value for key, value in data.items() if key not in _DERIVED}
         curves = {key: list(map(decode_number, own[key])) for key in ("loss", "gradient_norm", "learning_rate")}
-        return cls(**{
-            **own,
-            **curves,
-            "failure": None if own["failure"] is None else Failure.from_dict(own["failure"]),
-            "notes": tuple(own["notes"]),
-            "seeds": tuple(map(cls.from_dict, own["seeds"])),
-        })
+        return cls(
+            **{
+                **own,
+                **curves,
+                "failure": None if own["failure"] is None else Failure.from_dict(own["failure"]),
+                "notes": tuple(own["notes"]),
+                "seeds": tuple(map(cls.from_dict, own["seeds"])),
+            }
+        )
 
     def __str__(self) -> str:
         # The one upward import of this floor: a report prints itself, and the words live with the other renderers.

@@ -1,4 +1,4 @@
-"""AlexNet as "Dive into Deep Learning" builds it (section 8.1, https://d2l.ai), for one grey channel and ten classes."""
+"""AlexNet as "Dive into Deep Learning" builds it (section 8.1, https://d2l.ai): grey images, ten classes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class AlexNet(nn.Module):
     def _fit(self, images: torch.Tensor) -> None:
         if images.dim() != 4 or min(images.shape[-2:]) < SMALLEST:
             shape = " x ".join(map(str, images.shape))
-            raise UsageProblem(f"AlexNet needs images (batch, channels, height, width) from {SMALLEST} pixels, not {shape}")
+            raise UsageProblem(
+                f"AlexNet needs images (batch, channels, height, width) from {SMALLEST} pixels, not {shape}"
+            )
         height, width = images.shape[-2:]
         step, linear = self.features[0], self.classifier[1]
         assert isinstance(step, nn.Conv2d) and isinstance(linear, nn.Linear)

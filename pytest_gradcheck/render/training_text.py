@@ -1,0 +1,109 @@
+"""A smoke run as terminal text: what failed and where, the last finite numbers, how to repeat it. It fits a screen."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_gradcheck.model.training import Failure, TrainingReport
+
+#: Losses shown at each end of a long curve.
+_ENDS = 4
+
+
+def render_training(run: TrainingReport) -> str:
+    """The text that a failure prints, and `str(run)`."""
+    lines = [headline(run)]
+    if run.failure:
+        lines += [f"  {said}" for said in run.failure.evidence]
+    lines += ["", *_rows(run)]
+    lines += [f"note: {note}" for note in run.notes]
+    if run.seeds:
+        lines += ["", *_band(run)]
+    if not run.passed:
+        lines += ["", f"rerun: {run.rerun or _call(run)}"]
+    return "\n".join(lines)
+
+
+def headline(run: TrainingReport) -> str:
+    """One line: the model, the step, and what happened."""
+    if run.interrupted:
+        return f"{run.model} was interrupted after {_steps(len(run.loss))} of {run.steps}"
+    if run.failure is None:
+        ends = f"loss {_number(run.loss[0])} -> {_number(run.loss[-1])}"
+        return f"{run.model} trained {_steps(len(run.loss))} without a failure: {ends}"
+    return f"{run.model} {_what(run.failure, run)}"
+
+
+def _what(failure: Failure, run: TrainingReport) -> str:
+    at = f"failed at step {failure.step}"
+    if failure.value == "collapse":
+        return f"collapsed: after {_steps(len(run.loss))} it does no better than guessing"
+    if failure.value == "underfit":
+        return f"failed: it could not memorise one batch in {_steps(len(run.loss))}"
+    if failure.phase == "data":
+        return f"{at}: the {failure.tensor} of its batch hold {failure.value}"
+    if failure.phase == "optimizer":
+        return f"{at}: the optimizer's update made {failure.tensor} {failure.value}"
+    if failure.quantity == "parameter":
+        return f"{at}: {failure.tensor} holds {failure.value}"
+    if failure.phase == "backward":
+        loss = _number(run.loss[failure.step])
+        return f"{at}: in backward, the gradient of {failure.tensor} is {failure.value}, though the loss is {loss}"
+    return f"{at}: in forward, the loss is {failure.value}"
+
+
+def _rows(run: TrainingReport) -> list[str]:
+    clip = f", clipped to {run.clip:g}" if run.clip is not None else ""
+    rows = [("loss", _curve(run.loss))]
+    if run.failure and (last := _last_finite(run)) is not None:
+        norm = _number(run.gradient_norm[last])
+        rows.append(("last finite", f"loss {_number(run.loss[last])} and gradient norm {norm} at step {last}"))
+    if run.learning_rate:
+        rows.append(("optimizer", f"{run.optimizer}, learning rate {_rates(run.learning_rate)}{clip}"))
+    rows.append(("data", run.data))
+    rows.append(
+        ("model", f"{run.parameters:,} trainable parameters on {run.device}" + (f", {run.amp}" if run.amp else ""))
+    )
+    rows.append(("run", f"seed {run.seed}, {len(run.loss)} of {_steps(run.steps)} in {run.seconds:.1f} s"))
+    return [f"  {name:<11}  {value}" for name, value in rows]
+
+
+def _last_finite(run: TrainingReport) -> int | None:
+    """The last step whose loss and gradient norm are both finite."""
+    pairs = list(zip(run.loss, run.gradient_norm, strict=True))
+    finite = (step for step in reversed(range(len(pairs))) if all(map(math.isfinite, pairs[step])))
+    return next(finite, None)
+
+
+def _band(run: TrainingReport) -> list[str]:
+    """One line a seed, so that a failure of one seed is not taken for one of all."""
+    failed = sum(not each.passed for each in run.seeds)
+    lines = [f"{failed} of {len(run.seeds)} seeds failed (shown above: seed {run.seed})"]
+    return [*lines, *(f"  seed {each.seed:<4} {headline(each).partition(' ')[2]}" for each in run.seeds)]
+
+
+def _curve(values: list[float]) -> str:
+    if len(values) <= 2 * _ENDS:
+        return ", ".join(map(_number, values)) or "none"
+    return ", ".join([*map(_number, values[:_ENDS]), "...", *map(_number, values[-_ENDS:])])
+
+
+def _rates(rates: list[float]) -> str:
+    return (
+        f"{rates[0]:g}" if len(set(rates)) == 1 else f"{rates[0]:g} at step 0 to {rates[-1]:g} at step {len(rates) - 1}"
+    )
+
+
+def _call(run: TrainingReport) -> str:
+    enough = min(run.steps, len(run.loss) + 1)
+    return f"train_smoke(..., seed={run.seed}, steps={enough})"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' if count != 1 else ''}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

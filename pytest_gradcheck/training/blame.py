@@ -1,0 +1,86 @@
+"""From a reading that is not finite to the thing to blame, in the order batch, state, forward, backward."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from pytest_gradcheck.model.training import Failure
+from pytest_gradcheck.training.sentinel import Reading, non_finite, tensor_norms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn
+
+    from pytest_gradcheck.training.feed import Batch
+
+Named = list[tuple[str, torch.Tensor]]
+
+
+def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, buffers: Named) -> Failure:
+    """What made this step fail.
+
+    Args:
+        step: The failing step.
+        reading: What the sentinel saw in it.
+        batch: What it trained on.
+        model: With the parameters of the failing forward: the check comes before the optimizer moves them.
+        buffers: Its floating buffers as they were before the forward.
+    """
+    evidence = tuple(_batch_facts(batch))
+    for name, part in (("inputs", batch.inputs), ("targets", batch.targets)):
+        kind = next(filter(None, map(non_finite, _floating(part))), None)
+        if kind:
+            return Failure(step, "data", "input", kind, tensor=name, evidence=evidence)
+    state = bad_parameter(model) or _bad_buffer(buffers)
+    if state:
+        name, kind = state
+        if step == 0:
+            said = f"{name} held it before the first step"
+            return Failure(step, "forward", "parameter", kind, _owner(name), name, (said, *evidence))
+        said = f"it reached the loss in step {step}"
+        return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, (said, *evidence))
+    if not math.isfinite(reading.loss):
+        return Failure(step, "forward", "loss", "nan" if math.isnan(reading.loss) else "inf", evidence=evidence)
+    # Backward runs from the loss to the inputs, so the last parameter is the first to be reached.
+    name, kind = list(reading.bad.items())[-1]
+    share = f"{len(reading.bad)} of {len(reading.norms)} gradients are not finite"
+    return Failure(step, "backward", "gradient", kind, _owner(name), name, (share, *evidence))
+
+
+def bad_parameter(model: nn.Module) -> tuple[str, str] | None:
+    """The first parameter that holds a nan or an infinity, and which of the two; None where all are finite."""
+    named = [(name, parameter.detach()) for name, parameter in model.named_parameters()]
+    norms = torch.stack([norm.to("cpu", torch.float64) for norm in tensor_norms([item for _, item in named])])
+    if bool(torch.isfinite(norms).all()):
+        return None
+    suspects = ((name, non_finite(parameter)) for name, parameter in named)
+    return next(((name, kind) for name, kind in suspects if kind), None)
+
+
+def _bad_buffer(buffers: Named) -> tuple[str, str] | None:
+    """The first buffer with a nan or +inf; masks hold -inf on purpose."""
+    for name, buffer in buffers:
+        kind = non_finite(torch.where(buffer == -math.inf, 0, buffer))
+        if kind:
+            return name, kind
+    return None
+
+
+def _floating(part: Any) -> Iterable[torch.Tensor]:
+    return (leaf for leaf in tree_leaves(part) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point())
+
+
+def _batch_facts(batch: Batch) -> Iterable[str]:
+    for leaf in _floating(batch.inputs):
+        known = leaf[torch.isfinite(leaf)].double()
+        if known.numel():
+            yield f"the inputs of this step span {known.min():.4g} to {known.max():.4g}, mean {known.mean():.4g}"
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]

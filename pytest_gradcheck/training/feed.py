@@ -1,0 +1,117 @@
+"""Batches, one a step, from whatever the user iterates over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+
+from pytest_gradcheck.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step trains on: a tensor, or a tuple or dict of arguments for the model, and the targets of its loss."""
+
+    inputs: Any
+    targets: Any
+
+    def shape(self) -> str:
+        """Shapes, dtypes and device of the inputs, as messages print them."""
+        leaves = [leaf for leaf in tree_leaves(self.inputs) if isinstance(leaf, torch.Tensor)]
+        said = [f"{tuple(leaf.shape)} {str(leaf.dtype).removeprefix('torch.')} on {leaf.device}" for leaf in leaves]
+        return ", ".join(said) or f"a {type(self.inputs).__name__}"
+
+
+class Feed:
+    """Gives batches without end: a loader that is exhausted starts again, a spent generator is an error.
+
+    Args:
+        batches: Iterable of `(inputs, targets)`.
+        device: Where to put the batches, or None to leave them where they are.
+        home: The model's device, on which batches must be.
+        single: Whether every step gets the first batch.
+    """
+
+    def __init__(self, batches: Any, device: torch.device | None, home: torch.device, single: bool = False) -> None:
+        if isinstance(batches, torch.Tensor) or not hasattr(batches, "__iter__"):
+            raise UsageProblem(
+                f"batches is a {type(batches).__name__}, but it must be an iterable of (inputs, targets), "
+                "such as a DataLoader or a list of pairs"
+            )
+        self._source, self._device, self.home, self._single = batches, device, home, single
+        self._iterator: Iterator[Any] = iter(batches)
+        self._given = 0
+        self._peeked: Batch | None = None
+
+    def next(self) -> Batch:
+        """The next batch, on the model's device.
+
+        Raises:
+            UsageProblem: There is none, it is not a pair, or it lies on another device.
+        """
+        batch = self.peek()
+        if not self._single:
+            self._peeked = None
+        return batch
+
+    def peek(self) -> Batch:
+        """The batch that `next` will give.
+
+        Raises:
+            UsageProblem: As `next`.
+        """
+        if self._peeked is None:
+            self._peeked = self._checked(self._draw())
+            self._given += 1
+        return self._peeked
+
+    def _draw(self) -> Any:
+        for item in self._iterator:
+            return item
+        if self._iterator is self._source:
+            raise UsageProblem(
+                f"batches ended after {self._given} of them, and a {type(self._source).__name__} cannot start again: "
+                "pass a DataLoader or a list, or ask for fewer steps"
+            )
+        self._iterator = iter(self._source)
+        for item in self._iterator:
+            return item
+        raise UsageProblem(f"batches is empty: the {type(self._source).__name__} gives no batch")
+
+    def _checked(self, item: Any) -> Batch:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            what = f"a {type(item).__name__}" + (f" of {len(item)}" if isinstance(item, (tuple, list, dict)) else "")
+            raise UsageProblem(f"batch {self._given} is {what}, but it must be a pair (inputs, targets)")
+        inputs, targets = item
+        if self._device is not None:
+            inputs, targets = self._moved(inputs), self._moved(targets)
+        for name, part in (("inputs", inputs), ("targets", targets)):
+            for leaf in tree_leaves(part):
+                if isinstance(leaf, torch.Tensor) and leaf.device != self.home:
+                    raise UsageProblem(
+                        f"the {name} of batch {self._given} are on {leaf.device}, but the model is on {self.home}: "
+                        "put both on one device, or pass device="
+                    )
+        return Batch(inputs, targets)
+
+    def _moved(self, part: Any) -> Any:
+        try:
+            return tree_map(lambda leaf: leaf.to(self._device) if isinstance(leaf, torch.Tensor) else leaf, part)
+        except (RuntimeError, NotImplementedError) as error:
+            raise UsageProblem(f"batch {self._given} cannot be put on {self._device}: {error}") from error
+
+
+def describe(batches: Any) -> str:
+    """One line about the data: the loader's own `description`, else its type and length."""
+    said = getattr(batches, "description", None)
+    if isinstance(said, str):
+        return said
+    size = f", {len(batches)} batches" if hasattr(batches, "__len__") else ""
+    data = getattr(batches, "dataset", None)
+    return type(batches).__name__ + (f" over {type(data).__name__}" if data is not None else "") + size

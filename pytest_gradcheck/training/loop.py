@@ -1,0 +1,152 @@
+"""The training loop of one seed, with the sentinel before each optimizer step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.model.training import Failure, TrainingReport
+from pytest_gradcheck.training.blame import Named, bad_parameter, blame
+from pytest_gradcheck.training.feed import describe
+from pytest_gradcheck.training.objective import class_count, forward, objective
+from pytest_gradcheck.training.optimizers import set_rate
+from pytest_gradcheck.training.sentinel import Reading, read
+from pytest_gradcheck.training.verdicts import collapsed, underfit
+
+if TYPE_CHECKING:
+    from pytest_gradcheck.training.feed import Batch, Feed
+    from pytest_gradcheck.training.plan import Plan
+
+#: Steps in a row that float16's loss scaling may skip: from its start at 65536 that leaves a scale of 256.
+SKIPS = 8
+
+
+class Loop:
+    """Runs the steps of one seed and collects the curves.
+
+    Attributes:
+        loss: Of every step so far; so are `gradient_norm` and `learning_rate`.
+        failure: What ended the run, or None.
+        skipped: Steps that float16's loss scaling skipped.
+        interrupted: Whether Ctrl-C ended the run.
+    """
+
+    def __init__(self, plan: Plan, model: nn.Module, optimizer: torch.optim.Optimizer, feed: Feed) -> None:
+        self.plan, self.model, self.optimizer, self.feed = plan, model, optimizer, feed
+        self.loss: list[float] = []
+        self.gradient_norm: list[float] = []
+        self.learning_rate: list[float] = []
+        self.failure: Failure | None = None
+        self.interrupted = False
+        self._named = [(name, item) for name, item in model.named_parameters() if item.requires_grad]
+        self._parameters = [parameter for _, parameter in self._named]
+        self._home = self._parameters[0].device.type
+        self._scaler = torch.amp.GradScaler(self._home) if plan.amp is torch.float16 else None
+        self.skipped = self._in_a_row = 0
+        self._classes: int | None = None
+
+    def run(self) -> None:
+        """Train until the steps are done or something fails."""
+        self.model.train()
+        try:
+            for step in range(self.plan.steps):
+                self.failure = self._step(step)
+                if self.failure:
+                    return
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return
+        self.failure = self._moved_badly() or (underfit(self.loss) if self.plan.overfit else self._collapsed())
+
+    def report(self, seed: int, seconds: float) -> TrainingReport:
+        """What there is to say about this seed so far."""
+        plan, done = self.plan, len(self.gradient_norm)
+        return TrainingReport(
+            model=type(self.model).__name__,
+            parameters=sum(parameter.numel() for parameter in self._parameters),
+            data=describe(plan.batches),
+            device=str(self.feed.home),
+            optimizer=type(self.optimizer).__name__,
+            seed=seed,
+            steps=plan.steps,
+            loss=self.loss[:done],
+            gradient_norm=self.gradient_norm,
+            learning_rate=self.learning_rate[:done],
+            clip=plan.clip,
+            amp=None if plan.amp is None else str(plan.amp).removeprefix("torch."),
+            seconds=seconds,
+            failure=self.failure,
+            interrupted=self.interrupted,
+            notes=(f"float16's loss scaling skipped {self.skipped} steps",) if self.skipped else (),
+        )
+
+    def _step(self, step: int) -> Failure | None:
+        self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
+        batch = self.feed.next()
+        buffers: Named = [(name, item.clone()) for name, item in self.model.named_buffers() if item.is_floating_point()]
+        self.model.zero_grad(set_to_none=True)
+        loss = self._forward(batch, step)
+        self._backward(loss, step)
+        reading = read(loss, self._grads())
+        self.loss.append(reading.loss)
+        self.gradient_norm.append(reading.total)
+        if reading.healthy:
+            self._in_a_row = 0
+        elif not self._may_skip(reading, step):
+            return blame(step, reading, batch, self.model, buffers)
+        self._update()
+        return None
+
+    def _forward(self, batch: Batch, step: int) -> torch.Tensor:
+        with torch.autocast(self._home, dtype=self.plan.amp, enabled=self.plan.amp is not None):
+            outputs = forward(self.model, batch, step)
+            loss = objective(self.plan.loss, outputs, batch.targets, step)
+        if self._classes is None:
+            self._classes = class_count(outputs, batch.targets)
+        return loss
+
+    def _backward(self, loss: torch.Tensor, step: int) -> None:
+        total = loss.sum()  # of one element: the sum only drops the dimensions that a loss may have
+        try:
+            torch.autograd.backward(total if self._scaler is None else self._scaler.scale(total))
+        except Exception as error:
+            raise UsageProblem(f"the backward raised {type(error).__name__} at step {step}: {error}") from error
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimizer)
+
+    def _update(self) -> None:
+        if self.plan.clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.plan.clip)
+        if self._scaler is None:
+            self.optimizer.step()
+        else:
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+
+    def _may_skip(self, reading: Reading, step: int) -> bool:
+        """Whether this is float16's scaling looking for its scale: gradients overflow, and the step is skipped."""
+        if self._scaler is None or not math.isfinite(reading.loss):
+            return False
+        self.skipped += 1
+        self._in_a_row += 1
+        never_moved = self.skipped == self.plan.steps == step + 1
+        return self._in_a_row < SKIPS and not never_moved
+
+    def _grads(self) -> Named:
+        return [(name, item.grad) for name, item in self._named if item.grad is not None]
+
+    def _moved_badly(self) -> Failure | None:
+        bad = bad_parameter(self.model)
+        if bad is None:
+            return None
+        name, kind = bad
+        said = "every gradient of this step was finite: the update itself overflowed"
+        owner = name.rpartition(".")[0]
+        return Failure(self.plan.steps - 1, "optimizer", "parameter", kind, owner, name, (said,))
+
+    def _collapsed(self) -> Failure | None:
+        return collapsed(self.loss, self._classes, [grad for _, grad in self._grads()])

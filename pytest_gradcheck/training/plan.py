@@ -1,0 +1,102 @@
+"""The arguments of a smoke run, checked once and kept together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.training.optimizers import Rate, checked_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gradcheck.training.objective import Loss
+
+AMP_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that `train_smoke` was asked, the same for every seed; the fields are its arguments."""
+
+    model: nn.Module | Callable[[], nn.Module]
+    batches: Any
+    loss: Loss | None
+    optimizer: Any
+    lr: Rate | None
+    steps: int
+    device: torch.device | None
+    clip: float | None
+    amp: torch.dtype | None
+    overfit: bool
+    keep: bool
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module) and (isinstance(self.model, torch.Tensor) or not callable(self.model)):
+            raise UsageProblem(
+                f"model is a {type(self.model).__name__}, but it must be an nn.Module or a factory of one"
+            )
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise UsageProblem(f"steps is {self.steps!r}, but it must be a whole number of at least 1")
+        if self.loss is not None and not callable(self.loss):
+            raise UsageProblem(
+                f"loss is a {type(self.loss).__name__}, but it must be a callable of outputs and targets"
+            )
+        if self.clip is not None and not 0 < self.clip < float("inf"):
+            raise UsageProblem(f"clip is {self.clip!r}, but it must be a positive gradient norm")
+
+        if self.lr is not None and not callable(self.lr):
+            checked_rate(self.lr)
+
+    def build(self) -> nn.Module:
+        """The model, made by the factory where one was given, not yet on the device asked for.
+
+        Raises:
+            UsageProblem: The factory made something else, or the model has nothing to train.
+        """
+        made = self.model if isinstance(self.model, nn.Module) else self.model()
+        if not isinstance(made, nn.Module):
+            raise UsageProblem(f"the model factory returned a {type(made).__name__}, not an nn.Module")
+        parameters = list(made.parameters())
+        if not any(parameter.requires_grad for parameter in parameters):
+            frozen = f": all {len(parameters)} parameters are frozen" if parameters else ""
+            raise UsageProblem(f"the model {type(made).__name__} has no trainable parameters{frozen}")
+        if any(parameter.is_meta for parameter in parameters):
+            raise UsageProblem(
+                f"the model {type(made).__name__} is on the meta device, which holds no numbers to train"
+            )
+        return made
+
+
+def device_of(device: str | torch.device | None) -> torch.device | None:
+    """The device asked for.
+
+    Raises:
+        UsageProblem: torch does not know it, or this machine lacks it.
+    """
+    if device is None:
+        return None
+    try:
+        where = torch.empty(0, device=device).device  # with its index, as the tensors there will name it
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageProblem(f"device {str(device)!r} cannot be used here: {reason}") from error
+    if where.type == "meta":
+        raise UsageProblem("device 'meta' cannot be used here: it holds no numbers to train")
+    return where
+
+
+def amp_dtype(amp: str | torch.dtype | None) -> torch.dtype | None:
+    """The reduced precision asked for.
+
+    Raises:
+        UsageProblem: It is neither float16 nor bfloat16.
+    """
+    dtype = AMP_DTYPES.get(amp) if isinstance(amp, str) else amp
+    if amp is not None and dtype not in AMP_DTYPES.values():
+        raise UsageProblem(f'amp is {amp!r}, but it must be None, "float16" or "bfloat16"')
+    return dtype

@@ -1,0 +1,139 @@
+"""`train_smoke`: a few real training steps under a sentinel, and everything left as it was found."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.training.feed import Feed
+from pytest_gradcheck.training.loop import Loop
+from pytest_gradcheck.training.objective import Loss, forward
+from pytest_gradcheck.training.optimizers import Rate, make_optimizer
+from pytest_gradcheck.training.plan import Plan, amp_dtype, device_of
+from pytest_gradcheck.training.state import ModelState, seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_gradcheck.model.training import TrainingReport
+
+
+def train_smoke(
+    model: nn.Module | Any,
+    batches: Iterable[Any],
+    *,
+    loss: Loss | None = None,
+    optimizer: Any = "sgd",
+    lr: Rate | None = None,
+    steps: int = 20,
+    device: str | torch.device | None = None,
+    clip: float | None = None,
+    amp: str | torch.dtype | None = None,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    overfit: bool = False,
+    keep: bool = False,
+) -> TrainingReport:
+    """Train for a few steps and report the first thing that goes wrong.
+
+    Before each optimizer step the loss and all gradients are read at once. The run ends at the first nan or infinity.
+    It also fails when it collapses: the loss within 1 % of ln(classes) and more than 70 % of gradients exactly zero.
+    A healthy run computes bit for bit what a bare loop computes after `torch.manual_seed(seed)`.
+
+    Args:
+        model: A module, or a factory of one, which several seeds need.
+        batches: Iterable of `(inputs, targets)`. Inputs are a tensor, a tuple or list of arguments, or a dict of
+            keyword arguments. One that is exhausted starts again.
+        loss: Callable of outputs and targets that returns one floating number; None is cross entropy.
+        optimizer: A name ("sgd" has momentum 0), a class, a callable of the parameters, or an optimizer.
+        lr: Learning rate or a function of the step. None is 0.01 for names and classes, else the optimizer's own.
+        steps: Number of steps; they count from 0.
+        device: Where to train. None leaves model and batches where they are, which must be one device.
+        clip: Gradient norm to clip to, or None.
+        amp: "float16" (with loss scaling) or "bfloat16" to run the forward under autocast, or None.
+        seed: Of torch's, numpy's and Python's generators; set before a factory builds the model.
+        seeds: Several seeds instead of one: the factory is called and the run repeated for each.
+        overfit: Train on the first batch only, which must come down to 5 % of its initial loss.
+        keep: Leave the model trained, instead of as it was.
+
+    Returns:
+        The report. With `seeds` it is the report of the first failing seed, else of the first, and its `seeds` lists
+        all of them. Unless `keep`, the model (parameters, buffers, attributes, mode, gradients) and an optimizer that
+        was passed are bit for bit as before; the random generators and the grad mode always are, also after a failure.
+
+    Raises:
+        UsageProblem: The question was wrong: an empty loader, labels out of range, a loss without gradient, a model
+            without parameters, devices that differ, an unknown optimizer, a forward that raises.
+        KeyboardInterrupt: Ctrl-C, after everything is restored; its message is the report of what was seen.
+    """
+    plan = Plan(
+        model, batches, loss, optimizer, lr, steps, device_of(device), clip, amp_dtype(amp), overfit=overfit, keep=keep
+    )
+    if seeds is None:
+        return _finished(_run(plan, seed))
+    if not seeds:
+        raise UsageProblem("seeds is empty: name at least one, as in seeds=(0, 1, 2)")
+    if len(seeds) > 1 and isinstance(model, nn.Module):
+        raise UsageProblem(
+            "several seeds need a model factory, so that each seed draws its own weights: "
+            f"pass a function that returns the {type(model).__name__}"
+        )
+    runs = tuple(_finished(_run(plan, each)) for each in seeds)
+    first = next((run for run in runs if not run.passed), runs[0])
+    return replace(first, seeds=runs)
+
+
+def _run(plan: Plan, seed: int) -> TrainingReport:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageProblem(f"seed is {seed!r}, but it must be a whole number of at least 0")
+    start = time.perf_counter()
+    with torch.inference_mode(False), torch.enable_grad(), seeded(seed):
+        model = plan.build()
+        home = plan.device or next(model.parameters()).device
+        feed = Feed(plan.batches, plan.device, home, plan.overfit)
+        _materialise(model, feed)
+        with _as_found(model, plan):
+            if plan.device is not None:
+                model.to(plan.device)
+            loop = Loop(plan, model, make_optimizer(plan.optimizer, model, plan.lr), feed)
+            loop.run()
+            return loop.report(seed, time.perf_counter() - start)
+
+
+def _finished(report: TrainingReport) -> TrainingReport:
+    if report.interrupted:
+        raise KeyboardInterrupt(str(report))
+    return report
+
+
+@contextlib.contextmanager
+def _as_found(model: nn.Module, plan: Plan) -> Iterator[None]:
+    """Put the model and an optimizer of the user's back afterwards, unless the plan keeps them."""
+    passed = plan.optimizer if isinstance(plan.optimizer, torch.optim.Optimizer) else None
+    if plan.keep:
+        yield
+        return
+    state = ModelState(model)
+    kept = copy.deepcopy(passed.state_dict()) if passed else None
+    try:
+        yield
+    finally:
+        state.restore()
+        if passed and kept:
+            passed.load_state_dict(kept)
+
+
+def _materialise(model: nn.Module, feed: Feed) -> None:
+    """Run lazy modules once, as torch asks, so that the optimizer meets parameters that have a shape."""
+    if any(isinstance(item, nn.parameter.UninitializedParameter) for item in model.parameters()):
+        mode = model.training
+        with torch.no_grad():
+            forward(model.to(feed.home).eval(), feed.peek(), 0)
+        model.train(mode)
