@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import Any
 
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -29,7 +30,9 @@ def decode_number(value: Any) -> float:
 
 
 def encode(value: Any) -> Any:
-    """Plain data (None, str, bool, numbers, lists, tuples, dicts with string keys) in JSON's own types."""
+    """Plain data (None, str, bool, numbers, enums, lists, tuples, dicts with string keys) in JSON's own types."""
+    if isinstance(value, Enum):
+        return encode(value.value)
     if isinstance(value, float):
         return encode_number(value)
     if isinstance(value, dict):

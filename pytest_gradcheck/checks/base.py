@@ -1,0 +1,151 @@
+"""What every check is given, and what it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import torch
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.model import Finding, TensorCheck
+from pytest_gradcheck.numerics.directions import generator, signed
+from pytest_gradcheck.numerics.noise import function_noise
+from pytest_gradcheck.numerics.stencil import calibrated, richardson
+from pytest_gradcheck.settings import Settings
+from pytest_gradcheck.subjects.subject import Gradients, Subject
+
+
+@dataclass
+class Outcome:
+    """What a check found: verdicts on tensors, and findings."""
+
+    tensors: list[TensorCheck] = field(default_factory=list)
+    second_order: list[TensorCheck] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Check(Protocol):
+    """One question about a subject."""
+
+    name: str
+
+    def run(self, context: Context) -> Outcome:
+        """Answers the question; the subject's leaves are where they were when it returns."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The moment after which no new measurement starts; `inf` for never."""
+
+    at: float = float("inf")
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return time.monotonic() >= self.at
+
+
+class Context:
+    """A subject at one point with one random cotangent: its outputs, its gradient and its noise, each computed once."""
+
+    def __init__(self, subject: Subject, settings: Settings, deadline: Deadline, spread: float = 0.0) -> None:
+        self.subject = subject
+        self.settings = settings
+        self.deadline = deadline
+        #: Largest change of the objective between two equal evaluations; the determinism check measures it.
+        self.spread = spread
+
+    @cached_property
+    def baseline(self) -> list[torch.Tensor]:
+        """The outputs, detached.
+
+        Raises:
+            UsageProblem: No output holds floating or complex numbers.
+        """
+        outputs = [output.detach().clone() for output in self.subject.evaluate()]
+        if not outputs:
+            raise UsageProblem(f"{self.subject.name} returned no floating or complex tensor: there is nothing to check")
+        return outputs
+
+    @cached_property
+    def cotangents(self) -> list[torch.Tensor]:
+        """A random signed cotangent per output; zero where the output is not finite, which has no derivative.
+
+        A single real number gets the cotangent 1, so that its gradient reads as the textbook writes it.
+        """
+        if len(self.baseline) == 1 and self.baseline[0].numel() == 1 and not self.baseline[0].is_complex():
+            return [self.baseline[0].isfinite().to(self.baseline[0].dtype)]
+        source = generator(self.settings.seed, "cotangent")
+        drawn = [signed(output, source) for output in self.baseline]
+        return [torch.where(o.isfinite(), v, 0) for o, v in zip(self.baseline, drawn, strict=True)]
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """The vjp of the cotangents from autograd."""
+        return self.subject.gradients(self.cotangents)
+
+    def objective(self) -> float:
+        """`Re <v, f>` at the leaves' present values, less its value at the point of the check."""
+        return self.subject.objective(self.baseline, self.cotangents)
+
+    @cached_property
+    def noise(self) -> float:
+        """The error of one value of the objective: measured, and at least the rounding of the outputs."""
+        unit = torch.finfo(self.baseline[0].dtype).eps / 2
+        rounding = unit * sum(
+            float((v * output).abs().square()[v != 0].sum())
+            for v, output in zip(self.cotangents, self.baseline, strict=True)
+        ) ** 0.5
+        tangents = self.directions("noise")
+        by_leaf = {
+            leaf: tangent * max(1.0, float(leaf.origin.abs().max()) if leaf.origin.numel() else 1.0)
+            for leaf, tangent in zip(self.subject.leaves, tangents, strict=True)
+        }
+        with self.subject.along(by_leaf, self.objective) as line:
+            return max(rounding, self.spread, function_noise(line))
+
+    @cached_property
+    def _calibration(self) -> tuple[float, bool]:
+        """The step for all probes, and whether even the best step's cheap bar cannot certify the lower band.
+
+        Decided once, along a joint direction of all leaves; the scale is the gradient's norm, because the derivative
+        along one direction may be small by chance.
+        """
+        eps, noise, low = self.settings.eps, self.noise, self.settings.bands[0]
+        with torch.no_grad():
+            scale = sum(float(value.abs().square().sum()) for value in self.gradients.values) ** 0.5
+        if self.settings.mode == "central" or not scale > noise / low:
+            return eps, False
+        tangents = dict(zip(self.subject.leaves, self.directions("joint"), strict=True))
+        with self.subject.along(tangents, self.objective) as line:
+            if richardson(line, eps, noise).bar <= low * scale:
+                return eps, False
+            best = calibrated(line, noise)
+        fits = best.bar <= low * scale
+        return (best.step if fits else eps), not fits
+
+    @property
+    def step(self) -> float:
+        """The central step that suits the subject: `eps`, unless the joint direction asks for another."""
+        return self._calibration[0]
+
+    @property
+    def rough(self) -> bool:
+        """Whether every probe needs a sweep: the function is too noisy, or bends too much, for two steps."""
+        return self._calibration[1]
+
+    def directions(self, *words: object) -> list[torch.Tensor]:
+        """A random signed tangent per leaf, reproducible from the seed and the words."""
+        return [
+            signed(leaf.tensor, generator(self.settings.seed, *words, leaf.name, leaf.kind))
+            for leaf in self.subject.leaves
+        ]
+
+
+def names(items: Sequence[str], most: int = 3) -> str:
+    """A short list of names for a message."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

@@ -1,0 +1,77 @@
+"""A closer look at one suspicious probe: a kink, the edge of the domain, a step that did not suit, or a wrong gradient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pytest_gradcheck.checks.base import Context
+from pytest_gradcheck.checks.probes import Probe
+from pytest_gradcheck.numerics.comparison import PROOF
+from pytest_gradcheck.numerics.directions import generator, inner, signed
+from pytest_gradcheck.numerics.kink import Shape, look_closer
+from pytest_gradcheck.numerics.stencil import UNKNOWN, Derivative, Line, one_sided, sweep
+
+#: How far a point is moved to see whether a disagreement at a kink is the kink's or the gradient's.
+JITTER = 1e-3
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the closer look gave: a better derivative, or the reason why there is none to compare with.
+
+    Attributes:
+        derivative: The better estimate; `UNKNOWN` where there is none.
+        excuse: "kink", "jump" or "domain edge" where the two gradients need not agree here, else None.
+    """
+
+    derivative: Derivative
+    excuse: str | None = None
+
+
+def examine(context: Context, probe: Probe) -> Look:
+    """Looks at a probe from both sides and at many steps."""
+    with probe.line(context) as line:
+        corner = look_closer(line, context.step, context.noise)
+        if corner.shape is Shape.JUMP:
+            return Look(UNKNOWN, "jump")
+        if corner.shape is not Shape.KINK:
+            return _smooth(line, context.noise)
+    middle = Derivative((corner.low + corner.high) / 2, corner.bar)
+    if not math.isfinite(probe.autograd):
+        return Look(middle)
+    if corner.admits(probe.autograd):
+        return Look(middle, "kink")
+    if probe.position is None and _heals(context, probe):
+        # Several kinks at once: a sum of subgradients need not lie between the one-sided slopes of the sum.
+        return Look(middle, "kink")
+    nearest = corner.low if probe.autograd < corner.low else corner.high
+    return Look(Derivative(nearest, corner.bar))
+
+
+def _smooth(line: Line, noise: float) -> Look:
+    best = sweep(line, noise)
+    if math.isfinite(best.value):
+        return Look(best)
+    sides = [one_sided(line, noise, side) for side in (1, -1)]
+    best = min(sides, key=lambda side: side.bar)
+    # A quotient that still grows with every halving (sqrt at 0) claims an error of its own size: no derivative there.
+    if best.bar > 0.1 * abs(best.value) and best.bar > PROOF * noise:
+        return Look(UNKNOWN, "domain edge")
+    return Look(best)
+
+
+def _heals(context: Context, probe: Probe) -> bool:
+    """Whether the disagreement vanishes at a nearby point: kinks do, bugs stay."""
+    leaves = context.subject.leaves
+    source = generator(context.settings.seed, "jitter")
+    offsets = [JITTER * signed(leaf.tensor, source) for leaf in leaves]
+    with context.subject.moved(offsets) as there:
+        moved = Context(there, context.settings, context.deadline, context.spread)
+        which = leaves.index(probe.leaf)
+        assert probe.tangent is not None
+        claimed = inner(moved.gradients.values[which], probe.tangent)
+        with there.along({there.leaves[which]: probe.tangent}, moved.objective) as line:
+            found = sweep(line, moved.noise)
+    context.subject.calls += there.calls
+    return abs(found.value - claimed) <= PROOF * found.bar

@@ -1,0 +1,150 @@
+"""The verdict on one leaf: cheap differences for all of its probes, a closer look where they cannot decide."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from pytest_gradcheck.checks.base import Context
+from pytest_gradcheck.checks.examine import examine
+from pytest_gradcheck.checks.probes import Probe
+from pytest_gradcheck.model import Verdict
+from pytest_gradcheck.numerics.comparison import PROOF, Judgement, band, judge
+from pytest_gradcheck.numerics.stencil import Derivative, central, richardson, sweep
+
+#: Closer looks per leaf that end in a smooth point; kinks do not count, there may be one in every element.
+LOOKS = 16
+
+
+@dataclass
+class Comparison:
+    """Autograd beside finite differences along the probes of one leaf.
+
+    Attributes:
+        probes: The lines that were measured.
+        autograd: What autograd claims along them; float64, shape (n,).
+        numeric: What finite differences say; float64, shape (n,); nan where there is no derivative.
+        bars: Error bars of `numeric`; float64, shape (n,).
+        excuses: Probes that need not agree, by position in `probes`: "kink", "jump" or "domain edge".
+        confirmed: Probes whose difference was proven by a closer look.
+    """
+
+    probes: list[Probe]
+    autograd: torch.Tensor
+    numeric: torch.Tensor
+    bars: torch.Tensor
+    excuses: dict[int, str] = field(default_factory=dict)
+    confirmed: set[int] = field(default_factory=set)
+
+    def kept(self) -> torch.Tensor:
+        """Indices of the probes that count."""
+        return torch.tensor([i for i in range(len(self.probes)) if i not in self.excuses], dtype=torch.long)
+
+    @property
+    def difference(self) -> torch.Tensor:
+        """`|numeric - autograd|`; inf where only one of them is a number, 0 where neither is."""
+        gap = (self.numeric - self.autograd).abs()
+        neither = ~self.numeric.isfinite() & ~self.autograd.isfinite()
+        return torch.where(neither, 0.0, torch.where(gap.isnan(), math.inf, gap))
+
+    def judged(self, context: Context) -> Judgement:
+        """The judgement on the probes that count."""
+        kept = self.kept()
+        if not len(kept) and len(self.probes):
+            reason = None if set(self.excuses.values()) == {"kink"} else "domain edge"
+            verdict = Verdict.INCONCLUSIVE if reason else Verdict.GOOD
+            return Judgement(0.0, 0.0, verdict, False, reason)
+        plain = context.settings.mode == "central"
+        vectors = self.autograd[kept], self.numeric[kept], self.bars[kept]
+        return judge(*vectors, bands=context.settings.bands, plain=plain)
+
+    def ratio(self, i: int) -> float:
+        """The relative error of one probe."""
+        scale = abs(float(self.autograd[i])) + abs(float(self.numeric[i]))
+        return float(self.difference[i]) / scale if scale else 0.0
+
+    def suspects(self, low: float) -> list[int]:
+        """Probes whose own difference looks proven and above the lower band, worst first."""
+        gaps, bars = self.difference, self.bars
+        kept = [int(i) for i in self.kept() if gaps[i] > PROOF * bars[i] or not self.numeric[i].isfinite()]
+        return sorted((i for i in kept if not self.ratio(i) <= low), key=lambda i: -float(gaps[i]))
+
+
+def compare(context: Context, probes: list[Probe]) -> Comparison:
+    """Measures the probes until the budget ends, and looks closer where the cheap bars cannot decide."""
+    measured = []
+    for probe in probes:
+        if context.deadline.passed:
+            break
+        measured.append(_estimate(context, probe))
+    done = probes[: len(measured)]
+    comparison = Comparison(
+        done,
+        *(
+            torch.tensor(column, dtype=torch.float64)
+            for column in ([p.autograd for p in done], [d.value for d in measured], [d.bar for d in measured])
+        ),
+    )
+    if context.settings.mode != "central":
+        _look_closer(context, comparison)
+    return comparison
+
+
+def _estimate(context: Context, probe: Probe) -> Derivative:
+    with probe.line(context) as line:
+        if context.settings.mode == "central":
+            quotient = central(line, context.settings.eps)
+            better = richardson(line, context.settings.eps, context.noise)
+            return Derivative(quotient, better.bar + abs(better.value - quotient), context.settings.eps)
+        if context.rough:
+            return sweep(line, context.noise)
+        return richardson(line, context.step, context.noise)
+
+
+def _look_closer(context: Context, comparison: Comparison) -> None:
+    """Examines the worst probe again and again, until the verdict stands."""
+    seen: set[int] = set()
+    smooth = 0
+    while smooth < LOOKS and not context.deadline.passed:
+        candidate = _candidate(context, comparison, seen)
+        if candidate is None:
+            return
+        seen.add(candidate)
+        look = examine(context, comparison.probes[candidate])
+        if look.excuse:
+            comparison.excuses[candidate] = look.excuse
+            continue
+        smooth += 1
+        if look.derivative.bar < comparison.bars[candidate] or not comparison.numeric[candidate].isfinite():
+            comparison.numeric[candidate], comparison.bars[candidate] = look.derivative.value, look.derivative.bar
+        if candidate in comparison.suspects(context.settings.bands[0]):
+            comparison.confirmed.add(candidate)
+            if band(comparison.ratio(candidate), context.settings.bands) is Verdict.WRONG:
+                return
+
+
+def _candidate(context: Context, comparison: Comparison, seen: set[int]) -> int | None:
+    """The probe to look at next: the worst suspect, else the widest bar while the bars are too wide to certify."""
+    low = context.settings.bands[0]
+    suspects = [i for i in comparison.suspects(low) if i not in seen]
+    if suspects:
+        return suspects[0]
+    judgement = comparison.judged(context)
+    open_question = judgement.reason in ("noise", "domain edge") or (
+        judgement.verdict is not Verdict.GOOD and not comparison.confirmed and judgement.reason != "zero gradient"
+    )
+    if not open_question:
+        return None
+    unseen = [int(i) for i in comparison.kept() if int(i) not in seen]
+    return max(unseen, key=lambda i: float(comparison.bars[i]), default=None)
+
+
+def verdict(context: Context, comparison: Comparison) -> Judgement:
+    """The judgement on the leaf: that of all probes together, or of one proven wrong on its own."""
+    overall = comparison.judged(context)
+    worst = max((band(comparison.ratio(i), context.settings.bands) for i in comparison.confirmed), default=Verdict.GOOD)
+    if worst > overall.verdict or (worst is overall.verdict is Verdict.SUSPICIOUS):
+        return Judgement(overall.relative_error, overall.error_bar, worst, True)
+    return overall

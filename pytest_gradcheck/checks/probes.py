@@ -1,0 +1,57 @@
+"""Probes: the lines along which a leaf is moved, each with the derivative that autograd claims there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from pytest_gradcheck.checks.base import Context
+from pytest_gradcheck.numerics.directions import generator, inner, signed
+from pytest_gradcheck.numerics.stencil import Line
+from pytest_gradcheck.subjects.subject import Leaf
+
+#: Tangents per tensor in projection mode. One misses an error only if it is orthogonal to it; two guard against luck.
+TANGENTS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """One element of a leaf (`position`), or one direction in its space (`tangent`)."""
+
+    leaf: Leaf
+    autograd: float
+    position: int | None = None
+    tangent: torch.Tensor | None = None
+
+    @contextmanager
+    def line(self, context: Context) -> Iterator[Line]:
+        """The line of this probe through the point of the check."""
+        if self.position is not None:
+            with context.subject.along_element(self.leaf, self.position, context.objective) as line:
+                yield line
+        else:
+            assert self.tangent is not None
+            with context.subject.along({self.leaf: self.tangent}, context.objective) as line:
+                yield line
+
+
+def elements(leaf: Leaf, gradient: torch.Tensor, positions: range | list[int]) -> list[Probe]:
+    """A probe per element; positions count real numbers, in the order of the leaf's index."""
+    flat = leaf.real(gradient).reshape(-1)
+    return [Probe(leaf, float(flat[position]), position=position) for position in positions]
+
+
+def tangents(leaf: Leaf, gradient: torch.Tensor, seed: int) -> list[Probe]:
+    """Random signed directions over the whole leaf."""
+    drawn = [signed(leaf.tensor, generator(seed, "tangent", leaf.name, leaf.kind, k)) for k in range(TANGENTS)]
+    return [Probe(leaf, inner(gradient, tangent), tangent=tangent) for tangent in drawn]
+
+
+def part(leaf: Leaf, gradient: torch.Tensor, tangent: torch.Tensor, first: int, last: int) -> Probe:
+    """The tangent with everything outside of the flat positions `first .. last - 1` set to zero."""
+    masked = torch.zeros_like(tangent)
+    leaf.real(masked).reshape(-1)[first:last] = leaf.real(tangent).reshape(-1)[first:last]
+    return Probe(leaf, inner(gradient, masked), tangent=masked)

@@ -1,0 +1,87 @@
+"""Is the backward itself differentiable, and rightly? A penalty on a gradient or a Hessian relies on it."""
+
+from __future__ import annotations
+
+import torch
+
+from pytest_gradcheck.checks.base import Context, Outcome
+from pytest_gradcheck.checks.vjp import check_leaves
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.model import Finding, Verdict
+from pytest_gradcheck.subjects.subject import Leaf, Subject
+
+
+class SecondOrder:
+    """Checks the derivative of the backward pass by its inputs and by its cotangent."""
+
+    name = "second-order"
+
+    def run(self, context: Context) -> Outcome:
+        """Runs for order 2, and by default for custom Functions whose backward allows it.
+
+        Raises:
+            UsageProblem: Order 2 was asked for, and the backward cannot be differentiated.
+        """
+        asked = context.settings.order == 2
+        wanted = asked or (context.settings.order is None and context.subject.function is not None)
+        if not wanted or not any(context.gradients.reached):
+            return Outcome()
+        backward = derivative(context)
+        try:
+            outputs = backward.evaluate()
+            allowed = any(output.requires_grad for output in outputs)
+            second = Context(backward, context.settings, context.deadline)
+            if allowed:
+                _ = second.gradients
+        except RuntimeError as error:
+            if asked:
+                raise UsageProblem(
+                    f"order=2 was asked for, but the backward of {context.subject.name} cannot be differentiated: {error}"
+                ) from error
+            return Outcome()
+        if not allowed and not asked:
+            return Outcome(findings=[_untracked(context.subject.name)])
+        return _judged(context, second)
+
+
+def derivative(context: Context) -> Subject:
+    """The backward pass as a subject: from the first one's leaves and its cotangents to its gradients."""
+    first = context.subject
+    cotangents = [
+        Leaf.of(f"cotangent{k}", cotangent.clone().requires_grad_(True), "cotangent")
+        for k, cotangent in enumerate(context.cotangents)
+    ]
+
+    def compute() -> list[torch.Tensor]:
+        return first.gradients([leaf.tensor for leaf in cotangents], create_graph=True).values
+
+    leaves = [Leaf(leaf.name, leaf.tensor, leaf.origin, leaf.kind) for leaf in first.leaves]
+    return Subject(f"the backward of {first.name}", [*leaves, *cotangents], compute, None, first.source, first.size)
+
+
+def _judged(context: Context, second: Context) -> Outcome:
+    findings: list[Finding] = []
+    checks = dict(check_leaves(second, findings))
+    outcome = Outcome(second_order=list(checks.values()))
+    outcome.findings = [
+        Finding(finding.kind, finding.severity, f"second order: {finding.message}")
+        for finding in findings
+        if finding.severity != "info"
+    ]
+    wrong = [name for name, check in checks.items() if check.verdict is Verdict.WRONG]
+    if wrong:
+        message = (
+            f"double backward is wrong in {', '.join(wrong)}: the first derivative is right, but its own derivative is not; "
+            f"use only saved tensors and differentiable operations in backward, or mark it with @once_differentiable"
+        )
+        outcome.findings.append(Finding("second-order", "error", message))
+    return outcome
+
+
+def _untracked(name: str) -> Finding:
+    return Finding(
+        "second-order",
+        "warning",
+        f"the backward of {name} returns tensors without a graph, so a double backward through it would silently miss this "
+        f"layer; mark it with @once_differentiable, so that it raises instead",
+    )

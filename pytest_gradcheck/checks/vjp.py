@@ -1,0 +1,182 @@
+"""Is the gradient that autograd returns the derivative of the forward? Every leaf by name, element by element or projected."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import torch
+
+from pytest_gradcheck.checks import probes
+from pytest_gradcheck.checks.base import Context, Outcome
+from pytest_gradcheck.checks.locate import descend, sample
+from pytest_gradcheck.checks.measure import Comparison, compare, verdict
+from pytest_gradcheck.diagnosis import Evidence, diagnose
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.model import Finding, TensorCheck, Verdict, Worst
+from pytest_gradcheck.numerics.comparison import Judgement
+from pytest_gradcheck.subjects.subject import Leaf
+
+#: In mode "auto" a leaf is compared element by element up to this many real numbers ...
+ELEMENTS = 256
+#: ... and up to this many numbers read for one sweep over its elements: elements times the size of the subject.
+WORK = 4_000_000
+#: Where the function is too noisy for two steps every probe costs a sweep, and fewer are affordable.
+ROUGH_ELEMENTS = 64
+
+
+class Vjp:
+    """The number of record: `||numeric - autograd|| / (||numeric|| + ||autograd||)` for every leaf."""
+
+    name = "vjp"
+
+    def run(self, context: Context) -> Outcome:
+        """Checks every leaf; with a budget, first by projections, which decide cheaply."""
+        outcome = Outcome()
+        if not all(output.isfinite().all() for output in context.baseline):
+            outcome.findings.append(_non_finite(context))
+        measured = dict(check_leaves(context, outcome.findings))
+        outcome.tensors = [measured[leaf.name] for leaf in context.subject.leaves]
+        _refuse_nothing(context, outcome.tensors)
+        return outcome
+
+
+def check_leaves(context: Context, findings: list[Finding]) -> Iterator[tuple[str, TensorCheck]]:
+    """The verdict on every leaf of the context's subject, by name."""
+    pairs = list(zip(context.subject.leaves, context.gradients.values, context.gradients.reached, strict=True))
+    wanted = {leaf: _elementwise(context, leaf) for leaf, _, _ in pairs}
+    if context.settings.budget is not None:
+        # The cheapest decisive look at everything comes first; elements follow while there is time.
+        for leaf, gradient, reached in pairs:
+            yield leaf.name, _check(context, leaf, gradient, reached, False, findings)
+        pairs = [pair for pair in pairs if wanted[pair[0]] and not context.deadline.passed]
+    for leaf, gradient, reached in pairs:
+        yield leaf.name, _check(context, leaf, gradient, reached, wanted[leaf], findings)
+
+
+def _elementwise(context: Context, leaf: Leaf) -> bool:
+    mode = context.settings.mode
+    if mode in ("elementwise", "projection"):
+        return mode == "elementwise"
+    most = ROUGH_ELEMENTS if context.rough else ELEMENTS
+    return leaf.numel <= most and leaf.numel * max(context.subject.size, 1) <= WORK
+
+
+def _check(
+    context: Context, leaf: Leaf, gradient: torch.Tensor, reached: bool, elementwise: bool, findings: list[Finding]
+) -> TensorCheck:
+    shape = tuple(leaf.tensor.shape)
+    if not leaf.numel:
+        return TensorCheck(leaf.name, shape, 0.0, 0.0, Verdict.GOOD)
+    if elementwise:
+        lines = probes.elements(leaf, gradient, range(leaf.numel))
+    else:
+        lines = probes.tangents(leaf, gradient, context.settings.seed)
+    comparison = compare(context, lines)
+    judgement = verdict(context, comparison)
+    if not comparison.probes:
+        judgement = Judgement(math.nan, math.inf, Verdict.INCONCLUSIVE, False, "budget")
+    wrong = judgement.verdict is Verdict.WRONG or (judgement.proven and judgement.verdict is Verdict.SUSPICIOUS)
+    pointed = comparison if elementwise else None
+    if wrong and not elementwise:
+        culprit = descend(context, comparison)
+        pointed = sample(context, leaf, gradient, culprit)
+    if judgement.imprecise:
+        findings.append(_precision(leaf, judgement))
+    if comparison.excuses:
+        findings.append(_excused(leaf, comparison))
+    elif comparison.probes and not comparison.autograd.any() and not comparison.numeric.any():
+        findings.append(_no_power(leaf))
+    return TensorCheck(
+        name=leaf.name,
+        shape=shape,
+        relative_error=judgement.relative_error,
+        error_bar=judgement.error_bar,
+        verdict=judgement.verdict,
+        worst=_worst(leaf, pointed),
+        coverage=len(comparison.probes) / leaf.numel if elementwise else 0.0,
+        diagnosis=_diagnosis(context, leaf, pointed, reached) if wrong and pointed else None,
+        proven=judgement.proven,
+        reason=judgement.reason,
+    )
+
+
+def _diagnosis(context: Context, leaf: Leaf, pointed: Comparison, reached: bool) -> str | None:
+    positions = [probe.position for probe in pointed.probes if probe.position is not None]
+    return diagnose(
+        Evidence(
+            name=leaf.name,
+            shape=tuple(leaf.real().shape),
+            positions=torch.tensor(positions),
+            autograd=pointed.autograd,
+            numeric=pointed.numeric,
+            bars=pointed.bars,
+            values=leaf.real(leaf.origin).reshape(-1)[positions].double().cpu(),
+            reached=reached,
+            batch=context.baseline[0].shape[0] if context.baseline[0].dim() else 1,
+        )
+    )
+
+
+def _worst(leaf: Leaf, comparison: Comparison | None) -> Worst | None:
+    """The confirmed element with the largest difference, else that of any element that counts."""
+    if comparison is None:
+        return None
+    candidates = sorted(comparison.confirmed) or [int(i) for i in comparison.kept()]
+    if not candidates:
+        return None
+    i = max(candidates, key=lambda c: float(comparison.difference[c].nan_to_num(math.inf)))
+    position = comparison.probes[i].position
+    assert position is not None
+    index = leaf.index(position)
+    part = ("real", "imag")[index[-1]] if leaf.tensor.is_complex() else None
+    index = index[:-1] if part else index
+    return Worst(index, float(comparison.autograd[i]), float(comparison.numeric[i]), part)
+
+
+def _precision(leaf: Leaf, judgement: Judgement) -> Finding:
+    return Finding(
+        "precision",
+        "warning",
+        f"{leaf.name}: the gradient is off by a proven {judgement.relative_error:.1e}, below the band but far above "
+        f"float64 rounding: is the backward computed in lower precision, or approximate?",
+    )
+
+
+def _excused(leaf: Leaf, comparison: Comparison) -> Finding:
+    kinds = Counter(comparison.excuses.values())
+    first = comparison.probes[min(comparison.excuses)]
+    where = f"{leaf.name}{list(leaf.index(first.position))}" if first.position is not None else f"a line through {leaf.name}"
+    kind = kinds.most_common(1)[0][0]
+    said = {
+        "kink": "is a kink: autograd's value is a subgradient there, which is right",
+        "jump": "is a jump of the function: it has no derivative there to compare with",
+        "domain edge": "lies at the edge of the domain: there is no finite derivative to compare with",
+    }[kind]
+    count = f" (and {len(comparison.excuses) - 1} more)" if len(comparison.excuses) > 1 else ""
+    return Finding(kind.replace(" ", "-"), "info", f"{where}{count} {said}")
+
+
+def _non_finite(context: Context) -> Finding:
+    count = sum(int((~output.isfinite()).sum()) for output in context.baseline)
+    return Finding("non-finite", "warning", f"{count} output elements are nan or infinite; they were left out of the check")
+
+
+def _no_power(leaf: Leaf) -> Finding:
+    return Finding(
+        "no-power",
+        "warning",
+        f"the gradient of {leaf.name} is zero, by autograd and in value: this check of it could not have failed; choose "
+        f"inputs where it is not zero",
+    )
+
+
+def _refuse_nothing(context: Context, tensors: list[TensorCheck]) -> None:
+    """Refuses to call a subject GOOD whose outputs do not depend on anything that is checked."""
+    if any(context.gradients.reached) or any(check.relative_error != 0.0 for check in tensors):
+        return
+    raise UsageProblem(
+        f"there is no gradient to check: no output of {context.subject.name} depends on "
+        f"{', '.join(leaf.name for leaf in context.subject.leaves)}, neither by autograd nor in value"
+    )

@@ -1,0 +1,136 @@
+"""Runs the checks on a subject and reports; prints nothing and knows no pytest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from pytest_gradcheck.checks import CHECKS
+from pytest_gradcheck.checks.base import Context, Deadline, Outcome
+from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
+from pytest_gradcheck.settings import DEFAULT_EPS, Settings, resolve
+from pytest_gradcheck.subjects import tree
+from pytest_gradcheck.subjects.prepare import ForwardRaised, prepared
+from pytest_gradcheck.subjects.resolve import Resolved
+from pytest_gradcheck.subjects.resolve import resolve as resolve_subject
+from pytest_gradcheck.subjects.subject import Subject
+
+
+@dataclass(frozen=True)
+class Question:
+    """A subject with its inputs: what `run` answers.
+
+    Attributes:
+        subject: An `autograd.Function` class or its `apply`, an `nn.Module`, or any callable.
+        inputs: Positional inputs: tensors, nested containers of them, anything else.
+        kwargs: Keyword inputs.
+        wrt: Names of the tensors to check, or None for the default choice.
+    """
+
+    subject: Any
+    inputs: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] | None = None
+    wrt: Sequence[str] | None = None
+
+
+def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, Any], rerun: str | None = None) -> Report:
+    """Checks the gradients of a subject.
+
+    Args:
+        question: The subject and its inputs.
+        options: Options of the call, None for unset.
+        weaker: Further layers of options, from the stronger to the weaker.
+        rerun: The command that repeats this check, for the report.
+
+    Raises:
+        UsageProblem: The question cannot be answered; the message says what to do.
+    """
+    settings = resolve(options, *weaker)
+    chosen_eps = any(layer.get("eps") is not None for layer in (options, *weaker))
+    chosen_dtype = any(layer.get("dtype") is not None for layer in (options, *weaker))
+    resolved = resolve_subject(question.subject)
+    started = time.monotonic()
+    try:
+        report = _run(question, resolved, settings, started)
+    except ForwardRaised as problem:
+        own = _own_dtype(question, resolved)
+        if chosen_dtype or own == settings.dtype:
+            raise
+        narrow = replace(settings, dtype=own, eps=settings.eps if chosen_eps else DEFAULT_EPS[own])
+        try:
+            report = _run(question, resolved, narrow, started)
+        except ForwardRaised:
+            raise problem from problem.__cause__
+        note = f"the forward cannot run in {settings.dtype} ({problem.__cause__}); checked in {own} with the steps and bars that fit"
+        report = replace(report, findings=(*report.findings, Finding("dtype", "info", note)))
+    return replace(report, rerun=rerun)
+
+
+def _run(question: Question, resolved: Resolved, settings: Settings, started: float) -> Report:
+    kwargs = question.kwargs or {}
+    with prepared(resolved, question.inputs, kwargs, question.wrt, settings) as subject:
+        deadline = Deadline(started + settings.budget) if settings.budget is not None else Deadline()
+        context = Context(subject, settings, deadline)
+        outcome = _answers(context)
+        device = subject.leaves[0].tensor.device
+        calls = subject.calls
+    return Report(
+        subject=resolved.name,
+        tensors=tuple(outcome.tensors),
+        findings=tuple(outcome.findings),
+        seconds=time.monotonic() - started,
+        forward_calls=calls,
+        seed=settings.seed,
+        settings=settings,
+        second_order=tuple(outcome.second_order),
+        dtype=settings.dtype,
+        device=str(device),
+        source=resolved.source,
+    )
+
+
+def _answers(context: Context) -> Outcome:
+    whole = Outcome()
+    _ = context.cotangents  # the forward's own problems come first, as what they are
+    try:
+        _ = context.gradients
+    except ForwardRaised:
+        raise
+    except Exception as error:  # noqa: BLE001  a custom backward may raise anything, and that is a result
+        return _backward_raised(context.subject, error)
+    for check in CHECKS:
+        if check.name not in context.settings.checks:
+            continue
+        if context.deadline.passed and check.name != "vjp":
+            whole.findings.append(Finding("budget", "warning", f"the budget ended before the check {check.name!r}"))
+            continue
+        if check.name == "second-order" and any(tensor.verdict is Verdict.WRONG for tensor in whole.tensors):
+            continue  # the derivative of a wrong gradient says nothing new
+        found = check.run(context)
+        whole.tensors += found.tensors
+        whole.second_order += found.second_order
+        whole.findings += found.findings
+    return whole
+
+
+def _backward_raised(subject: Subject, error: Exception) -> Outcome:
+    said = f"the backward raised {type(error).__name__}: {error}"
+    checks = [
+        TensorCheck(leaf.name, tuple(leaf.tensor.shape), float("nan"), float("inf"), Verdict.WRONG, None, 0.0, said, True)
+        for leaf in subject.leaves
+    ]
+    return Outcome(tensors=checks, findings=[Finding("backward-raised", "error", said)])
+
+
+def _own_dtype(question: Question, resolved: Resolved) -> str:
+    """The widest floating dtype among the subject's own parameters and inputs, before any cast."""
+    found = [tensor for _, tensor in tree.tensors((list(question.inputs), dict(question.kwargs or {})))]
+    owners = [resolved.module, *(value for _, value in resolved.captured)]
+    found += [tensor for owner in owners if isinstance(owner, torch.nn.Module) for tensor in owner.parameters()]
+    widths = {tensor.dtype for tensor in found if tensor.is_floating_point()}
+    names = [name for name in DEFAULT_EPS if getattr(torch, name) in widths]
+    return names[0] if names else "float64"

@@ -1,0 +1,31 @@
+"""The gradcheck marker for production code: the same as `pytest.mark.gradcheck`, without importing pytest or torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+ATTRIBUTE = "__gradcheck_marks__"
+_T = TypeVar("_T", bound=Callable[..., Any])
+
+
+class Mark(NamedTuple):
+    """The arguments of one `gradcheck` mark."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def gradcheck(*inputs: Any, **options: Any) -> Callable[[_T], _T]:
+    """Marks a layer, an `autograd.Function` or a test function to be gradient-checked by `pytest --gradcheck`.
+
+    Takes what `pytest.mark.gradcheck` takes. The marks are found at collection; until then they cost nothing.
+    """
+
+    def mark(target: _T) -> _T:
+        # Own marks only: a subclass that inherits the attribute must not be checked with its base's arguments.
+        own = list(vars(target).get(ATTRIBUTE, ()))
+        setattr(target, ATTRIBUTE, [*own, Mark(inputs, options)])
+        return target
+
+    return mark

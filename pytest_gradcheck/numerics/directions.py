@@ -1,0 +1,34 @@
+"""Random directions for projections, reproducible from a seed on every device."""
+
+from __future__ import annotations
+
+import zlib
+
+import torch
+
+
+def generator(seed: int, *words: object) -> torch.Generator:
+    """A CPU generator whose stream depends on the seed and on what it is for, never on what was drawn before."""
+    label = zlib.crc32("/".join(map(str, words)).encode())
+    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + label) % 2**63)
+
+
+def signed(like: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    """Entries `sign * U[0.5, 1.5]` in the shape, dtype and device of `like`; complex tensors get two such parts.
+
+    Bounded away from zero, so that no entry is overlooked; random in size, so that errors do not cancel exactly as they
+    do with Rademacher entries; signed, so that errors of one sign do not hide in a common mode.
+    """
+    shape = (*like.shape, 2) if like.is_complex() else tuple(like.shape)
+    # Drawn in float64 on the CPU whatever the target is: the same seed gives the same direction everywhere.
+    size = torch.rand(shape, generator=source, dtype=torch.float64) + 0.5
+    sign = torch.randint(0, 2, shape, generator=source, dtype=torch.float64) * 2 - 1
+    drawn = torch.view_as_complex(size * sign) if like.is_complex() else size * sign
+    return drawn.to(device=like.device, dtype=like.dtype)
+
+
+def inner(left: torch.Tensor, right: torch.Tensor) -> float:
+    """The real inner product `Re <left, right>`, summed in float64 whatever the tensors' own precision is."""
+    if left.is_complex():
+        left, right = torch.view_as_real(left.resolve_conj()), torch.view_as_real(right.resolve_conj())
+    return float(torch.dot(left.reshape(-1).double(), right.reshape(-1).double()))

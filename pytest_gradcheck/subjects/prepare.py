@@ -1,0 +1,224 @@
+"""Making the subject: copying or borrowing its state, casting it, choosing what is checked, giving all of it back."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.settings import Settings
+from pytest_gradcheck.subjects import state, tree
+from pytest_gradcheck.subjects.devices import find
+from pytest_gradcheck.subjects.randomness import Replayed, untouched
+from pytest_gradcheck.subjects.resolve import Resolved
+from pytest_gradcheck.subjects.subject import Leaf, Subject
+
+
+@contextmanager
+def prepared(
+    resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any], wrt: Sequence[str] | None, settings: Settings
+) -> Iterator[Subject]:
+    """The subject in the check's precision and on its device; afterwards everything is as it was found.
+
+    Raises:
+        UsageProblem: Nothing checkable remains, `wrt` names nothing that can be checked, or the device is missing.
+    """
+    dtype: torch.dtype = getattr(torch, settings.dtype)
+    device = _device(settings.device)
+    found_dtype = torch.get_default_dtype()
+    where = device or _home(resolved, inputs, kwargs)
+    with untouched(where):
+        replayed = Replayed(settings.seed, where)
+        # Tensors that the subject itself creates without a dtype follow the check's precision.
+        torch.set_default_dtype(dtype)
+        try:
+            with _borrowed(resolved, inputs, kwargs, dtype, device, replayed) as (module, roots, held):
+                arguments = _Arguments(inputs, kwargs, dtype, device)
+                leaves = _chosen(arguments, _owned(roots), wrt)
+                held.hold({id(leaf.tensor) for leaf in leaves})
+                compute = _Forward(resolved, module, arguments, held, replayed)
+                size = sum(tensor.numel() for tensor in arguments.tensors.values())
+                size += sum(tensor.numel() for _, tensor, _ in _owned(roots))
+                yield Subject(resolved.name, leaves, compute, resolved.function, resolved.source, size)
+        finally:
+            torch.set_default_dtype(found_dtype)
+
+
+class _Arguments:
+    """The call's inputs in copies of their own; every evaluation is handed fresh clones, so that it may write into them."""
+
+    def __init__(
+        self, inputs: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype, device: torch.device | None
+    ) -> None:
+        given = {**{f"input{index}": value for index, value in enumerate(inputs)}, **kwargs}
+        self._count = len(inputs)
+        self._keys = list(kwargs)
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.requiring: set[str] = set()
+
+        def take(name: str, tensor: torch.Tensor) -> torch.Tensor:
+            found = tensor.detach()
+            own = state.cast(found, dtype, device)
+            own = (own.clone() if own is found else own).resolve_conj().resolve_neg()
+            if tensor.requires_grad:
+                self.requiring.add(name)
+            self.tensors[name] = own
+            return own
+
+        self._values = {name: tree.replace(value, take, name) for name, value in given.items()}
+
+    def fresh(self) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments for one call."""
+        values = [tree.replace(value, lambda _, tensor: tensor.clone()) for value in self._values.values()]
+        return values[: self._count], dict(zip(self._keys, values[self._count :], strict=True))
+
+    def shapes(self) -> str:
+        """The tensors' shapes, for messages."""
+        return ", ".join(str(tuple(tensor.shape)) for tensor in self.tensors.values()) or "no tensors"
+
+
+class _Forward:
+    """One evaluation: state restored, randomness replayed, inputs fresh, outputs flat."""
+
+    def __init__(
+        self, resolved: Resolved, module: nn.Module | None, arguments: _Arguments, held: state.Held, replayed: Replayed
+    ) -> None:
+        self._call = resolved.call(module)
+        self._name = resolved.name
+        self._arguments = arguments
+        self._held = held
+        self._replayed = replayed
+
+    def __call__(self) -> list[torch.Tensor]:
+        self._held.restore()
+        self._replayed.restart()
+        positional, named = self._arguments.fresh()
+        try:
+            result = self._call(*positional, **named)
+        except Exception as error:
+            raise ForwardRaised(
+                f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
+                f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}"
+            ) from error
+        return [
+            output.to_dense() if output.layout != torch.strided else output
+            for _, output in tree.tensors(result, "output")
+            if output.is_floating_point() or output.is_complex()
+        ]
+
+
+class ForwardRaised(UsageProblem):
+    """The subject's own forward raised; the cause is chained."""
+
+
+@contextmanager
+def _borrowed(
+    resolved: Resolved,
+    inputs: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    dtype: torch.dtype,
+    device: torch.device | None,
+    replayed: Replayed,
+) -> Iterator[tuple[nn.Module | None, dict[str, nn.Module | torch.Tensor], state.Held]]:
+    """A copy of the module, or what cannot be copied itself, cast and given back at the end."""
+    module = resolved.module
+    if module is not None:
+        module = state.copied(module) or module
+        _materialise(resolved, module, inputs, kwargs, replayed)
+    roots: dict[str, nn.Module | torch.Tensor] = dict(resolved.captured) if module is None else {"": module}
+    modules = [root for root in roots.values() if isinstance(root, nn.Module)]
+    held = state.Held(modules, [root for root in roots.values() if isinstance(root, torch.Tensor)])
+    try:
+        held.cast(dtype, device)
+        yield module, roots, held
+    finally:
+        held.release()
+
+
+def _materialise(
+    resolved: Resolved, module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any], replayed: Replayed
+) -> None:
+    """Gives lazy modules their shapes by one dry run in their own precision."""
+    lazy = (UninitializedParameter, UninitializedBuffer)
+    if not any(isinstance(tensor, lazy) for tensor in (*module.parameters(), *module.buffers())):
+        return
+    replayed.restart()
+    mode = {part: part.training for part in module.modules()}
+    copies = tree.replace((list(inputs), dict(kwargs)), lambda _, tensor: tensor.detach().clone())
+    # What is wrong here is said by the first real evaluation, with the shapes in its message.
+    with torch.no_grad(), suppress(Exception):
+        resolved.call(module)(*copies[0], **copies[1])
+    for part, training in mode.items():
+        part.training = training
+
+
+def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
+    """Name, tensor and whether it is checked by default, for all parameters and captured tensors; ties come once."""
+    owned: dict[int, tuple[str, torch.Tensor, bool]] = {}
+    for root, value in roots.items():
+        if isinstance(value, torch.Tensor):
+            owned.setdefault(id(value), (root, value, value.requires_grad))
+            continue
+        for name, parameter in value.named_parameters(remove_duplicate=False):
+            full = ".".join(part for part in (root, name.replace("_orig_mod.", "")) if part)
+            owned.setdefault(id(parameter), (full, parameter, parameter.requires_grad))
+    return list(owned.values())
+
+
+def _chosen(
+    arguments: _Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None
+) -> list[Leaf]:
+    """The leaves: what requires a gradient, or what `wrt` names."""
+    floating = {name: t for name, t in arguments.tensors.items() if t.is_floating_point() or t.is_complex()}
+    parameters = {name: (tensor, on) for name, tensor, on in owned}
+    if wrt is None:
+        inputs = [name for name in floating if name in arguments.requiring] or list(floating)
+        names = inputs + [name for name, (_, on) in parameters.items() if on and name not in inputs]
+    else:
+        names = list(dict.fromkeys([wrt] if isinstance(wrt, str) else wrt))
+    if not names:
+        raise UsageProblem(
+            f"there is nothing to check: no input is a floating or complex tensor (got {arguments.shapes()}) "
+            f"and no parameter requires a gradient"
+        )
+    leaves = []
+    for name in names:
+        _known(name, arguments, floating, parameters)
+        tensor, kind = (floating[name], "input") if name in floating else (parameters[name][0], "parameter")
+        leaves.append(Leaf.of(name, tensor.requires_grad_(True), kind))
+    return leaves
+
+
+def _known(name: str, arguments: _Arguments, floating: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    if name in floating or name in parameters:
+        return
+    if name in arguments.tensors:
+        dtype = str(arguments.tensors[name].dtype).removeprefix("torch.")
+        raise UsageProblem(f"wrt names {name!r}, which holds {dtype}: only floating and complex tensors have a gradient")
+    known = [*floating, *parameters]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UsageProblem(f"wrt names {name!r}, which is neither an input nor a parameter; {hint}known are {', '.join(known)}")
+
+
+def _device(name: str | None) -> torch.device | None:
+    return None if name is None else find(name)
+
+
+def _home(resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:
+    """The device on which the subject computes: that of its first tensor."""
+    owners = [resolved.module, *(value for _, value in resolved.captured)]
+    candidates = [tensor for _, tensor in tree.tensors((list(inputs), dict(kwargs)))]
+    candidates += [tensor for owner in owners if isinstance(owner, nn.Module) for tensor in owner.parameters()]
+    return next((tensor.device for tensor in candidates), torch.device("cpu"))
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "(no message)"

@@ -1,0 +1,133 @@
+"""What the user handed over: a custom Function, a module, or any callable with what it captured."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.errors import UsageProblem
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A subject before its tensors are prepared.
+
+    Attributes:
+        name: What to call it in messages.
+        call: What to call with the inputs; where `module` is set, `call` looks itself up on the module it is given.
+        module: The module whose parameters are checked, or None.
+        captured: Modules and tensors that a plain callable reaches by closure, global name or argument binding.
+        function: The `autograd.Function` subclass, where the subject is one.
+        source: "file:line" of the backward or forward, or None.
+    """
+
+    name: str
+    call: Callable[[nn.Module | None], Callable[..., Any]]
+    module: nn.Module | None
+    captured: tuple[tuple[str, nn.Module | torch.Tensor], ...]
+    function: type[torch.autograd.Function] | None
+    source: str | None
+
+
+def resolve(subject: Any) -> Resolved:
+    """Finds out what the subject is.
+
+    Raises:
+        UsageProblem: It is a module class, or cannot be called.
+    """
+    owner = getattr(subject, "__self__", None)
+    if _is_function_class(owner) and getattr(subject, "__name__", "") == "apply":
+        subject = owner
+    if _is_function_class(subject):
+        apply = subject.apply
+        return Resolved(subject.__name__, lambda _: apply, None, (), subject, where(subject.backward))
+    if isinstance(subject, type) and issubclass(subject, nn.Module):
+        raise UsageProblem(
+            f"{subject.__name__} is a class; a gradient check needs an instance: pass {subject.__name__}(...), "
+            f"or name the constructor's arguments in the marker: gradcheck(..., init=(...))"
+        )
+    if isinstance(subject, nn.Module):
+        return Resolved(type(subject).__name__, _itself, subject, (), None, where(type(subject).forward))
+    if inspect.ismethod(subject) and isinstance(owner, nn.Module):
+        method = subject.__name__
+        name = f"{type(owner).__name__}.{method}"
+        return Resolved(name, lambda module: getattr(module, method), owner, (), None, where(subject))  # type: ignore[no-any-return]
+    if not callable(subject):
+        raise UsageProblem(
+            f"cannot check the gradient of {subject!r}: a subject is an autograd.Function class, an nn.Module or a callable"
+        )
+    return Resolved(_name(subject), lambda _: subject, None, tuple(_captured(subject)), None, where(subject))
+
+
+def where(code: Any) -> str | None:
+    """ "file:line" of a function, the file relative to the working directory where it lies below it."""
+    try:
+        code = inspect.unwrap(code)
+        file, line = inspect.getsourcefile(code), inspect.getsourcelines(code)[1]
+    except (TypeError, OSError):
+        return None
+    if file is None:
+        return None
+    path = Path(file)
+    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
+
+
+def _is_function_class(subject: Any) -> bool:
+    return isinstance(subject, type) and issubclass(subject, torch.autograd.Function)
+
+
+def _itself(module: nn.Module | None) -> Callable[..., Any]:
+    assert module is not None
+    return module
+
+
+def _name(subject: Any) -> str:
+    if isinstance(subject, functools.partial):
+        return f"partial({_name(subject.func)})"
+    name = "__qualname__" if inspect.isfunction(subject) or inspect.ismethod(subject) else "__name__"
+    return getattr(subject, name, None) or type(subject).__name__
+
+
+def _captured(subject: Any, name: str = "") -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
+    """Modules and floating tensors that a callable uses beside its inputs, by the name it knows them under."""
+    if isinstance(subject, functools.partial):
+        bound = [(f"args[{i}]", value) for i, value in enumerate(subject.args)] + list(subject.keywords.items())
+        yield from _capturable(bound)
+        yield from _captured(subject.func)
+        return
+    code = getattr(inspect.unwrap(subject), "__code__", None)
+    if code is None:
+        attributes = getattr(subject, "__dict__", {})
+        yield from _capturable(attributes.items())
+        return
+    function = inspect.unwrap(subject)
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
+    yield from _capturable([(cell_name, cell.cell_contents) for cell_name, cell in cells if _filled(cell)])
+    used = set(code.co_names)
+    yield from _capturable([(key, value) for key, value in function.__globals__.items() if key in used])
+
+
+def _capturable(pairs: Any) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
+    for name, value in pairs:
+        if isinstance(value, nn.Module) or (isinstance(value, torch.Tensor) and _movable(value)):
+            yield name, value
+        elif inspect.ismethod(value) and isinstance(value.__self__, nn.Module):
+            yield name, value.__self__
+
+
+def _movable(tensor: torch.Tensor) -> bool:
+    return tensor.is_leaf and (tensor.is_floating_point() or tensor.is_complex())
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+"""A module's own state: converted for the check, held still between evaluations, and put back at the end."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+COMPLEX = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
+
+
+def cast(tensor: torch.Tensor, dtype: torch.dtype, device: torch.device | None) -> torch.Tensor:
+    """The tensor in the check's precision: `dtype`, its complex partner, or unchanged where it holds integers."""
+    if tensor.is_floating_point():
+        return tensor.to(device=device, dtype=dtype)
+    if tensor.is_complex():
+        return tensor.to(device=device, dtype=COMPLEX.get(dtype, torch.complex64))
+    return tensor.to(device=device)
+
+
+def copied(module: nn.Module) -> nn.Module | None:
+    """A deep copy without gradients, or None where the module does not allow one."""
+    try:
+        twin = copy.deepcopy(module)
+    except Exception:  # noqa: BLE001  deepcopy runs the user's own __deepcopy__ and __reduce__, which may raise anything
+        return None
+    twin.zero_grad(set_to_none=True)
+    return twin
+
+
+class Held:
+    """The modules and loose tensors of a subject: cast, kept still, and given back as they were.
+
+    Args:
+        modules: The roots; their submodules are held too.
+        loose: Tensors outside of any module that the subject reaches.
+    """
+
+    def __init__(self, modules: list[nn.Module], loose: list[torch.Tensor]) -> None:
+        seen: dict[int, nn.Module] = {id(part): part for root in modules for part in root.modules()}
+        self._parts = list(seen.values())
+        self._attributes = [(part, dict(part.__dict__), dict(part._buffers)) for part in self._parts]
+        every = [tensor for part in self._parts for tensor in _own_tensors(part)] + loose
+        unique = {id(tensor): tensor for tensor in every}
+        self._found = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in unique.values()]
+        self._buffers: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def cast(self, dtype: torch.dtype, device: torch.device | None) -> None:
+        """Gives every tensor new storage in the check's precision, in place: ties and identities stay."""
+        for tensor, data, _, _ in self._found:
+            fresh = cast(data, dtype, device)
+            tensor.data = fresh.clone() if fresh is data else fresh
+            tensor.grad = None
+
+    def hold(self, moved: set[int]) -> None:
+        """Notes the buffers and attributes to restore before every evaluation; tensors in `moved` are left alone."""
+        self._attributes = [(part, dict(part.__dict__), dict(part._buffers)) for part in self._parts]
+        self._buffers = [
+            (tensor, tensor.detach().clone())
+            for tensor, *_ in self._found
+            if id(tensor) not in moved and not isinstance(tensor, nn.Parameter)
+        ]
+
+    def restore(self) -> None:
+        """Undoes what a forward did to buffers and attributes: running statistics never move."""
+        for part, attributes, buffers in self._attributes:
+            now = part.__dict__
+            if len(now) != len(attributes) or any(now.get(key) is not value for key, value in attributes.items()):
+                now.clear()
+                now.update(attributes)
+            for key, buffer in buffers.items():
+                if part._buffers.get(key) is not buffer:
+                    part._buffers[key] = buffer
+        with torch.no_grad():
+            for tensor, value in self._buffers:
+                tensor.detach().copy_(value)
+
+    def release(self) -> None:
+        """Puts every tensor, gradient, flag and attribute back as it was found, bit for bit.
+
+        The check worked on storage of its own (see `cast`), so the found storage only has to be put back in its place.
+        """
+        self.restore()
+        for tensor, data, grad, requires_grad in self._found:
+            tensor.data = data
+            tensor.requires_grad_(requires_grad)
+            tensor.grad = grad
+
+
+def _own_tensors(part: nn.Module) -> list[torch.Tensor]:
+    """Parameters, buffers and plain tensor attributes of one module (not of its children)."""
+    owned: list[Any] = [*part._parameters.values(), *part._buffers.values(), *part.__dict__.values()]
+    return [tensor for tensor in owned if isinstance(tensor, torch.Tensor) and tensor.is_leaf]

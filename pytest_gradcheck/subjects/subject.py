@@ -1,0 +1,188 @@
+"""A subject as a pure function of its tensors, which can be moved along lines and differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from pytest_gradcheck.numerics.directions import inner
+from pytest_gradcheck.numerics.stencil import Line
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A tensor whose gradient is checked.
+
+    Attributes:
+        name: Its name in the report.
+        tensor: The tensor that the subject really reads; it is moved in place.
+        origin: Its values at the point of the check.
+        kind: "input", "parameter", or "cotangent" in a second-order check.
+    """
+
+    name: str
+    tensor: torch.Tensor
+    origin: torch.Tensor
+    kind: str
+
+    @classmethod
+    def of(cls, name: str, tensor: torch.Tensor, kind: str) -> Leaf:
+        """A leaf at the tensor's present values."""
+        return cls(name, tensor, tensor.detach().clone(), kind)
+
+    @property
+    def numel(self) -> int:
+        """Number of real numbers in the tensor: a complex element counts twice."""
+        return self.tensor.numel() * (2 if self.tensor.is_complex() else 1)
+
+    def real(self, tensor: torch.Tensor | None = None) -> torch.Tensor:
+        """The leaf's values (or those of a tensor of its shape) as real numbers; complex ones get a last axis of two."""
+        found = (self.tensor if tensor is None else tensor).detach()
+        return torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
+
+    def index(self, position: int) -> tuple[int, ...]:
+        """The index into `real()` of the element at a flat position."""
+        index = []
+        for size in reversed(self.real().shape):
+            position, rest = divmod(position, size)
+            index.append(rest)
+        return tuple(reversed(index))
+
+
+class Gradients(NamedTuple):
+    """What one backward pass gave: a gradient per leaf, and whether it was a tensor at all (None counts as zero)."""
+
+    values: list[torch.Tensor]
+    reached: list[bool]
+
+
+class Subject:
+    """A pure function from its leaves to a list of floating or complex tensors.
+
+    Args:
+        name: What to call it in messages.
+        leaves: The tensors it is differentiated by.
+        compute: Evaluates it at the leaves' present values, with a graph; deterministic up to its own noise.
+        function: The custom `autograd.Function`, where the subject is one.
+        source: "file:line" of its backward or forward, or None.
+        size: Numbers that one evaluation reads at least; a crude unit of its cost.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        leaves: Sequence[Leaf],
+        compute: Callable[[], list[torch.Tensor]],
+        function: type[torch.autograd.Function] | None = None,
+        source: str | None = None,
+        size: int = 0,
+    ) -> None:
+        self.name = name
+        self.leaves = tuple(leaves)
+        self.function = function
+        self.source = source
+        self.size = size
+        self.calls = 0
+        self._compute = compute
+
+    def evaluate(self) -> list[torch.Tensor]:
+        """The outputs at the leaves' present values, in grad mode: perturbed points take the same path as the backward."""
+        self.calls += 1
+        with torch.enable_grad():
+            return self._compute()
+
+    def gradients(self, cotangents: Sequence[torch.Tensor], create_graph: bool = False) -> Gradients:
+        """One forward and one backward: the vjp of the cotangents with every leaf, None as zero, sparse made dense."""
+        pairs = [
+            (output, cotangent)
+            for output, cotangent in zip(self.evaluate(), cotangents, strict=True)
+            if output.requires_grad
+        ]
+        leaves = [leaf.tensor for leaf in self.leaves]
+        found: Sequence[torch.Tensor | None] = [None] * len(leaves)
+        if pairs:
+            found = _backward(*zip(*pairs, strict=True), leaves=leaves, create_graph=create_graph)
+        values = [
+            torch.zeros_like(leaf) if value is None else value.to_dense() if value.layout != torch.strided else value
+            for leaf, value in zip(leaves, found, strict=True)
+        ]
+        return Gradients(values, [value is not None for value in found])
+
+    def objective(self, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]) -> float:
+        """`Re <v, f - baseline>`: the difference is taken first, so that no large constant part rounds it away."""
+        outputs = self.evaluate()
+        if [output.shape for output in outputs] != [output.shape for output in baseline]:
+            return float("nan")
+        with torch.no_grad():
+            return sum(
+                inner(torch.where(cotangent != 0, output - base, 0), cotangent)
+                for output, base, cotangent in zip(outputs, baseline, cotangents, strict=True)
+            )
+
+    @contextmanager
+    def along_element(self, leaf: Leaf, position: int, objective: Callable[[], float]) -> Iterator[Line]:
+        """The line that moves one element of a leaf."""
+        values, index = leaf.real(), leaf.index(position)
+        start = float(values[index])
+
+        def line(step: float) -> tuple[float, float]:
+            values[index] = start + step
+            # What floating point really made of the step: at 1e8 a step of 1e-5 is off by a thousandth.
+            displacement = float(values[index]) - start
+            return objective(), displacement
+
+        try:
+            yield line
+        finally:
+            values[index] = start
+
+    @contextmanager
+    def along(self, tangents: Mapping[Leaf, torch.Tensor], objective: Callable[[], float]) -> Iterator[Line]:
+        """The line that moves whole leaves along tangents."""
+
+        def line(step: float) -> tuple[float, float]:
+            with torch.no_grad():
+                for leaf, tangent in tangents.items():
+                    leaf.tensor.detach().copy_(leaf.origin).add_(tangent, alpha=step)
+            return objective(), step
+
+        try:
+            yield line
+        finally:
+            for leaf in tangents:
+                leaf.tensor.detach().copy_(leaf.origin)
+
+    @contextmanager
+    def moved(self, offsets: Sequence[torch.Tensor]) -> Iterator[Subject]:
+        """The same subject at another point: every leaf shifted by its offset."""
+        try:
+            for leaf, offset in zip(self.leaves, offsets, strict=True):
+                leaf.tensor.detach().add_(offset)
+            there = [Leaf.of(leaf.name, leaf.tensor, leaf.kind) for leaf in self.leaves]
+            yield Subject(self.name, there, self.evaluate, self.function, self.source, self.size)
+        finally:
+            for leaf in self.leaves:
+                leaf.tensor.detach().copy_(leaf.origin)
+
+
+def _backward(
+    outputs: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor], leaves: list[torch.Tensor], create_graph: bool
+) -> Sequence[torch.Tensor | None]:
+    try:
+        return torch.autograd.grad(outputs, leaves, cotangents, create_graph=create_graph, allow_unused=True)
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error):
+            raise
+    # Re-entrant checkpoints refuse autograd.grad, and only backward() reaches the parameters inside of them. The outputs'
+    # graph was not consumed by the refusal. Gradients land in .grad of the copies and are taken away again.
+    for leaf in leaves:
+        leaf.grad = None
+    torch.autograd.backward(outputs, cotangents, create_graph=create_graph)
+    found = [leaf.grad for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = None
+    return found
