@@ -54,6 +54,15 @@ class Replayed:
             self._accelerator.set_rng_state(self._state, self._device)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Runs a block with the global generators seeded, and puts them back."""
+    device = torch.device("cuda") if torch.cuda.is_available() and torch.cuda.is_initialized() else torch.device("cpu")
+    with untouched(device):
+        Replayed(seed, device)
+        yield
+
+
 def _module(device: torch.device) -> Any:
     """The torch module that owns a device's generator, or None for the CPU."""
     return None if device.type == "cpu" else torch.get_device_module(device)

@@ -1,0 +1,122 @@
+"""From a pytest item to a check and back: settings, seed, inputs, the verdict as an exception, a warning or nothing."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pytest_gradcheck.errors import GradcheckWarning, GradientMismatch, UsageProblem
+from pytest_gradcheck.lazy import load
+from pytest_gradcheck.marker import Marker
+from pytest_gradcheck.model import Report, Verdict
+from pytest_gradcheck.options import KEY
+from pytest_gradcheck.render.text import headline
+
+VERDICT = "gradcheck_verdict"
+
+
+class Checker:
+    """What the `gradcheck` fixture is: `check_gradients` with this test's settings, raising on a mismatch."""
+
+    def __init__(self, item: pytest.Item, marker: Marker | None, device: str | None) -> None:
+        self._item = item
+        self._marker = marker or Marker()
+        self._device = device
+        self.calls = 0
+
+    def __call__(
+        self,
+        subject: Any,
+        *inputs: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        wrt: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Report:
+        """Checks a subject as `check_gradients` does; the marker's inputs stand in where the call has none.
+
+        Raises:
+            GradientMismatch: The check did not pass; its text says what, where and how big.
+            UsageProblem: The question cannot be answered; the message says what to do.
+        """
+        __tracebackhide__ = True
+        self.calls += 1
+        drawn_inputs, drawn_kwargs = self._drawn() if not inputs and kwargs is None else (inputs, kwargs)
+        question = load("pytest_gradcheck.engine", "Question")(
+            subject, drawn_inputs, drawn_kwargs, wrt if wrt is not None else self._marker.wrt
+        )
+        parsed = self._item.config.stash[KEY]
+        weaker = [self._marker.options, {"device": self._device}, parsed.command_line, parsed.ini, {"seed": seed(self._item)}]
+        report: Report = load("pytest_gradcheck.engine", "run")(question, options, *weaker, rerun=rerun(self._item))
+        self._item.user_properties.append((VERDICT, report.verdict.value))
+        if not report.passed:
+            raise GradientMismatch(str(report), report)
+        if report.verdict is not Verdict.GOOD:
+            warnings.warn(GradcheckWarning(f"{headline(report)}\n{report}"), stacklevel=2)
+        return report
+
+    def _drawn(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        drawn: tuple[tuple[Any, ...], dict[str, Any]] = load("pytest_gradcheck.subjects.draw", "draw")(
+            self._marker, seed(self._item, self._marker)
+        )
+        return drawn
+
+
+def check_returned(item: pytest.Item, marker: Marker, result: Any, checker: Checker, used_fixture: bool) -> None:
+    """Checks what a marked test function returned: a subject, or a subject with its inputs.
+
+    Raises:
+        GradientMismatch: The check did not pass.
+        UsageProblem: The test returned nothing although it did not use the fixture, or inputs came from two sides.
+    """
+    __tracebackhide__ = True
+    if result is None:
+        if used_fixture:
+            return
+        raise UsageProblem(
+            f"{item.name} is marked with gradcheck but returned None: return the subject, or (subject, *inputs), "
+            f"or call the gradcheck fixture"
+        )
+    subject, inputs = (result[0], result[1:]) if isinstance(result, tuple) and result else (result, ())
+    if inputs and marker.has_inputs:
+        raise UsageProblem(f"{item.name} returned inputs, but its gradcheck mark names inputs too: give them in one place")
+    subject = load("pytest_gradcheck.subjects.draw", "build")(subject, marker)
+    if inputs:
+        checker(subject, *inputs, kwargs=marker.kwargs)
+    else:
+        checker(subject)
+
+
+def seed(item: pytest.Item, marker: Marker | None = None) -> int:
+    """The seed of an item: what the marker, the command line or the ini says, else one made of its node id."""
+    parsed = item.config.stash[KEY]
+    for layer in (marker.options if marker else {}, parsed.command_line, parsed.ini):
+        if layer.get("seed") is not None:
+            return int(layer["seed"])
+    return zlib.crc32(item.nodeid.encode())
+
+
+def rerun(item: pytest.Item, marker: Marker | None = None) -> str:
+    """The command that repeats an item's check with the same seed, from the directory pytest was called in."""
+    node = item.config.cwd_relative_nodeid(item.nodeid)
+    more = item.config.stash[KEY].spelled()
+    return " ".join(
+        part for part in ("pytest", shlex.quote(node), "--gradcheck", f"--gradcheck-seed={seed(item, marker)}", more) if part
+    )
+
+
+@contextmanager
+def seeded(item: pytest.Item, marker: Marker | None) -> Iterator[None]:
+    """Seeds the global generators for one item, so that its report depends neither on order nor on other tests."""
+    try:
+        replayed = load("pytest_gradcheck.subjects.randomness", "seeded")
+    except UsageProblem:
+        yield  # without torch the check itself will say so, in its own words
+        return
+    with replayed(seed(item, marker)):
+        yield

@@ -1,0 +1,130 @@
+"""Command-line options and their ini twins, parsed once into one object; unset is None."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.settings import DEVICES, MODES, validate
+
+#: Options of a check: name in `Settings`, ini type, placeholder, help.
+OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
+    ("eps", "float", "EPS", "central step, and first step of a sweep (default 1e-5)"),
+    ("bands", "string", "GOOD,SUSPICIOUS", "relative errors up to which a gradient is GOOD, SUSPICIOUS (default 1e-5,1e-3)"),
+    ("mode", "string", "MODE", f"one of {', '.join(MODES)} (default auto)"),
+    ("order", "int", "ORDER", "2 to check double backward too, 1 not to (default: 2 for custom Functions that allow it)"),
+    ("dtype", "string", "DTYPE", "floating dtype of the check (default float64)"),
+    ("seed", "int", "SEED", "seed of every random draw (default: from the test's node id)"),
+    ("budget", "float", "SECONDS", "per check: start no new measurement after this time (default: none)"),
+    ("checks", "string", "NAMES", "comma-separated names of the checks to run (default: all)"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line and the ini file ask for.
+
+    Attributes:
+        enabled: Whether marked items run.
+        devices: Devices asked for, in their order; empty for none.
+        command_line: Options of a check by their name in `Settings`.
+        ini: The same from the ini file.
+        modules: Whether marked layers of ordinary modules are collected.
+    """
+
+    enabled: bool
+    devices: tuple[str, ...]
+    command_line: Mapping[str, Any]
+    ini: Mapping[str, Any]
+    modules: bool
+
+    def spelled(self) -> str:
+        """The command-line options that a rerun must repeat."""
+        words = [f"--gradcheck-{name}={_spell(value)}" for name, value in self.command_line.items() if name != "seed"]
+        return " ".join(shlex.quote(word) for word in words)
+
+
+KEY = pytest.StashKey[Options]()
+
+
+def add(parser: pytest.Parser) -> None:
+    """Registers every option and its ini twin."""
+    group = parser.getgroup("gradcheck", "gradient checks and smoke training")
+    group.addoption(
+        "--gradcheck",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="run the tests, layers and Functions marked with gradcheck; --no-gradcheck overrides the ini",
+    )
+    parser.addini("gradcheck", "run what is marked with gradcheck, as --gradcheck does", type="bool", default=None)
+    for name, kind, placeholder, said in OPTIONS:
+        group.addoption(f"--gradcheck-{name}", dest=f"gradcheck_{name}", metavar=placeholder, default=None, help=said)
+        parser.addini(f"gradcheck_{name}", said, type=kind, default=None)
+    strict = "anything but GOOD fails"
+    group.addoption(
+        "--gradcheck-strict", action=argparse.BooleanOptionalAction, dest="gradcheck_strict", default=None, help=strict
+    )
+    parser.addini("gradcheck_strict", strict, type="bool", default=None)
+    devices = f"device to check and train on: {', '.join(DEVICES)}; repeat it to run once per device"
+    group.addoption("--gradcheck-device", action="append", dest="gradcheck_device", metavar="DEVICE", help=devices)
+    parser.addini("gradcheck_device", devices, type="args", default=None)
+    modules = "collect marked layers of ordinary modules too, as --doctest-modules does with docstrings"
+    group.addoption(
+        "--gradcheck-modules", action="store_true", dest="gradcheck_modules", default=None, help=modules
+    )
+    parser.addini("gradcheck_modules", modules, type="bool", default=None)
+    root = "folder that holds FashionMNIST/raw/ with the IDX files (also: environment variable FASHION_MNIST_ROOT)"
+    group.addoption("--fashion-mnist-root", dest="fashion_mnist_root", metavar="DIR", default=None, help=root)
+    parser.addini("fashion_mnist_root", root, type="string", default=None)
+
+
+def parse(config: pytest.Config) -> Options:
+    """The options of this run.
+
+    Raises:
+        pytest.UsageError: A value is of the wrong kind; the message names the option or the ini key.
+    """
+    try:
+        command_line = {name: config.getoption(f"gradcheck_{name}") for name, *_ in OPTIONS}
+        command_line["strict"] = config.getoption("gradcheck_strict")
+        ini = {name: _ini(config, f"gradcheck_{name}") for name in command_line}
+        asked = config.getoption("gradcheck_device") or _ini(config, "gradcheck_device") or []
+        spelled = "--gradcheck-device" if config.getoption("gradcheck_device") else "ini option gradcheck_device"
+        devices = dict.fromkeys(validate({"device": device}, lambda _: spelled)["device"] for device in asked)
+        return Options(
+            enabled=_enabled(config),
+            devices=tuple(devices),
+            command_line=validate(command_line, lambda name: f"--gradcheck-{name}"),
+            ini=validate(ini, lambda name: f"ini option gradcheck_{name}"),
+            modules=bool(config.getoption("gradcheck_modules") or _ini(config, "gradcheck_modules")),
+        )
+    except UsageProblem as problem:
+        raise pytest.UsageError(str(problem)) from None
+
+
+def _enabled(config: pytest.Config) -> bool:
+    asked = config.getoption("gradcheck")
+    if asked is not None:
+        return bool(asked)
+    named = re.search(r"\bgradcheck\b", config.getoption("markexpr", "") or "")
+    return bool(named) or bool(_ini(config, "gradcheck"))
+
+
+def _ini(config: pytest.Config, name: str) -> Any:
+    """The ini value, or None; pytest's own message for a bad value does not say which option it belongs to."""
+    try:
+        value = config.getini(name)
+    except (TypeError, ValueError) as error:
+        raise UsageProblem(f"ini option {name}: {error}") from None
+    return None if value in ("", []) else value
+
+
+def _spell(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

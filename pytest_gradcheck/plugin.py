@@ -1,0 +1,153 @@
+"""The pytest plugin: hooks and fixtures only. Nothing here imports torch or numpy until a check really runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_gradcheck import collect, options
+from pytest_gradcheck.checking import VERDICT, Checker, check_returned, seeded
+from pytest_gradcheck.errors import GradcheckError, UsageProblem
+from pytest_gradcheck.lazy import load
+from pytest_gradcheck.options import KEY
+
+MARK_HELP = (
+    "gradcheck(*inputs, init=(), init_kwargs=None, inputs=None, kwargs=None, domain=None, wrt=None, **settings): "
+    "check the gradients of the subject that this test returns, or of this layer or Function; runs under --gradcheck"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Registers the options and their ini twins."""
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker, and parses the options once."""
+    config.addinivalue_line("markers", MARK_HELP)
+    config.stash[KEY] = options.parse(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """One line that says how gradients will be checked; none where they are not."""
+    parsed = config.stash[KEY]
+    if not parsed.enabled:
+        return None
+    chosen = parsed.spelled() or "defaults"
+    return f"gradcheck: {chosen}" + (f", devices {', '.join(parsed.devices)}" if parsed.devices else "")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collects marked layers of ordinary modules, where --gradcheck-modules asks for it."""
+    return collect.collect_file(file_path, parent)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> Any:
+    """Makes items of marked layer classes; validates the marks of everything else."""
+    items = collect.layer_items(collector, name, obj)
+    if items is None:
+        collect.check_marks(collector, name, obj)
+    return items
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item per gradcheck mark and per device."""
+    collect.generate(metafunc)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what is marked where gradient checks are off."""
+    collect.skip_unless_enabled(config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """Seeds an item that checks gradients before its fixtures run, and puts the generators back after it."""
+    checks = item.get_closest_marker(collect.MARK) or "gradcheck" in getattr(item, "fixturenames", ())
+    if not checks or item.get_closest_marker("skip"):
+        return (yield)
+    try:
+        marker = collect.marker_of(item)
+    except UsageProblem:
+        return (yield)  # the item itself will raise it, where it is reported as its failure
+    with seeded(item, marker):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
+    """Checks what a marked test returns; what it returns is the subject, so pytest has nothing to complain about."""
+    __tracebackhide__ = True
+    marker = collect.marker_of(pyfuncitem)
+    if marker is None:
+        return None
+    if isinstance(pyfuncitem, collect.LayerItem):
+        device = _available(pyfuncitem.device)
+        subject = load("pytest_gradcheck.subjects.draw", "construct")(pyfuncitem.target, marker)
+        Checker(pyfuncitem, marker, device)(subject)
+        return True
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    fixture = pyfuncitem.funcargs.get("gradcheck")
+    result = pyfuncitem.obj(**arguments)
+    device = pyfuncitem.funcargs.get("gradcheck_device") if pyfuncitem.config.stash[KEY].devices else None
+    used = isinstance(fixture, Checker) and fixture.calls > 0
+    check_returned(pyfuncitem, marker, result, Checker(pyfuncitem, marker, device), used)
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Shows the report of a marked item instead of a traceback through the plugin."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(GradcheckError) and item.get_closest_marker(collect.MARK):
+        report.longrepr = call.excinfo.getrepr(style="value") if report.failed else report.longrepr
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line that counts the verdicts; none where nothing was checked."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    counts = Counter(
+        value
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in getattr(report, "user_properties", ())
+        if name == VERDICT
+    )
+    if counts:
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "WRONG") if counts[verdict])
+        terminalreporter.write_line(f"gradcheck: {counts.total()} gradient checks: {said}")
+
+
+@pytest.fixture
+def gradcheck_device(request: pytest.FixtureRequest) -> str:
+    """The device under test: what `--gradcheck-device` asks for, else "cpu". Skips where this machine lacks it."""
+    asked = request.config.stash[KEY].devices
+    return _available(getattr(request, "param", asked[0] if asked else None)) or "cpu"
+
+
+@pytest.fixture
+def gradcheck(request: pytest.FixtureRequest) -> Iterator[Checker]:
+    """Checks gradients: `gradcheck(subject, *inputs, **options)` returns the report, or raises GradientMismatch."""
+    device = request.getfixturevalue("gradcheck_device") if request.config.stash[KEY].devices else None
+    yield Checker(request.node, collect.marker_of(request.node), device)
+
+
+@pytest.fixture(name=collect.WHICH)
+def _which_mark(request: pytest.FixtureRequest) -> int:
+    """Tells the items of one function with several marks apart."""
+    return int(getattr(request, "param", 0))
+
+
+def _available(device: str | None) -> str | None:
+    if device is None:
+        return None
+    try:
+        return str(load("pytest_gradcheck.subjects.devices", "find")(device))
+    except UsageProblem as problem:
+        pytest.skip(str(problem))

@@ -1,0 +1,76 @@
+"""Drawing inputs and building layers from what a marker says, reproducibly from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.marker import Marker, is_shape
+from pytest_gradcheck.numerics.directions import generator
+
+
+def draw(marker: Marker, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The positional and keyword inputs that a marker specifies.
+
+    Shapes become tensors of the default dtype, from N(0, 1) or uniform inside the marker's domain; the same seed gives the
+    same numbers.
+
+    Raises:
+        UsageProblem: `inputs=` raised, or returned something that is not a tuple or a tensor.
+    """
+    source = generator(seed, "inputs")
+    kwargs = {name: _drawn(spec, marker, source) for name, spec in (marker.kwargs or {}).items()}
+    if marker.make_inputs is None:
+        return tuple(_drawn(spec, marker, source) for spec in marker.inputs), kwargs
+    made = marker.make_inputs()
+    if isinstance(made, torch.Tensor):
+        made = (made,)
+    if not isinstance(made, (tuple, list)):
+        raise UsageProblem(f"gradcheck: inputs= must return a tuple of inputs, not {type(made).__name__}")
+    return tuple(made), kwargs
+
+
+def construct(target: Any, marker: Marker) -> Any:
+    """The subject that a marked class means: a Function is itself, a module is built with the marker's arguments.
+
+    Raises:
+        UsageProblem: The constructor raised.
+    """
+    if not issubclass(target, nn.Module):
+        return target
+    try:
+        return target(*(marker.init or ()), **(marker.init_kwargs or {}))
+    except Exception as error:
+        raise UsageProblem(
+            f"{target.__name__} cannot be built with init={marker.init or ()!r}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def build(returned: Any, marker: Marker) -> Any:
+    """The subject that a test returned, constructed where it is a module class and the mark has its arguments.
+
+    Raises:
+        UsageProblem: The constructor raised, or there are constructor arguments and nothing to construct.
+    """
+    if not marker.has_init:
+        return returned
+    if isinstance(returned, type) and issubclass(returned, nn.Module):
+        return construct(returned, marker)
+    raise UsageProblem("gradcheck: init builds an nn.Module class, but the test returned none: remove it")
+
+
+def _drawn(spec: Any, marker: Marker, source: torch.Generator) -> Any:
+    if is_shape(spec):
+        if marker.domain is None:
+            return torch.randn(spec, generator=source)
+        low, high = marker.domain
+        return low + (high - low) * torch.rand(spec, generator=source)
+    if isinstance(spec, Mapping):
+        return {name: _drawn(value, marker, source) for name, value in spec.items()}
+    if type(spec) in (list, tuple):
+        return type(spec)(_drawn(value, marker, source) for value in spec)
+    return spec
