@@ -1,0 +1,101 @@
+"""Lints one file: decode, prefilter, parse, run the rules, order what they report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gradlint.errors import UnreadableFile
+from gradlint.model import Position, Range, RuleInfo, Violation
+from gradlint.parse import check_syntax, parse
+from gradlint.rule import Context, Rule
+from gradlint.rules import CRASH, UNREADABLE
+from gradlint.source import Source
+from gradlint.unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gradlint.semantics.project import ProjectIndex
+    from gradlint.settings import Settings
+
+
+def lint_bytes(
+    data: bytes, path: str, settings: Settings, rules: Sequence[Rule], project: ProjectIndex | None = None
+) -> list[Violation]:
+    """Lint the bytes of a file; one that cannot be decoded is a GRD001."""
+    try:
+        source = Source.decode(data, path)
+    except UnreadableFile as problem:
+        return [unreadable(path, problem)]
+    return lint_source(source, settings, rules, project)
+
+
+def lint_source(
+    source: Source, settings: Settings, rules: Sequence[Rule], project: ProjectIndex | None = None
+) -> list[Violation]:
+    """Lint one file: its violations by line, column and code, with fingerprints, before any suppression.
+
+    Rules whose triggers are not in the text do not run; a rule that crashes is one GRD002, the others go on.
+    """
+    data = source.text.encode(errors="replace")
+    able = [rule for rule in rules if rule.info.may_fire(data)]
+    try:
+        if not able:
+            check_syntax(source)
+            return []
+        unit = Unit(source, parse(source), project)
+        found = [violation for rule in able for violation in _run(rule, unit, settings)]
+    except UnreadableFile as problem:
+        return [unreadable(source.path, problem)]
+    except RecursionError:
+        return [unreadable(source.path, UnreadableFile("nested too deeply to be analysed"))]
+    return with_fingerprints(sorted(dict.fromkeys(found), key=lambda violation: violation.sort_key), source)
+
+
+def _run(rule: Rule, unit: Unit, settings: Settings) -> list[Violation]:
+    context = Context(unit, rule.info, settings)
+    try:
+        for check in rule.checks:
+            for node in unit.tree.nodes(check.kind):
+                check.function(node, context)
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own violation
+        where = f"{type(error).__name__}: {error}"
+        return [_own(CRASH, unit.source.path, f"{rule.info.code} {rule.info.name} crashed here: {where}")]
+    return context.violations
+
+
+def unreadable(path: str, problem: UnreadableFile) -> Violation:
+    """The GRD001 of a file."""
+    return _own(UNREADABLE, path, problem.reason, problem.position)
+
+
+def _own(info: RuleInfo, path: str, message: str, at: Position = Position(1, 1)) -> Violation:  # noqa: B008 - a tuple
+    place = Range(at, at)
+    fingerprint = _digest(path, info.code, message)
+    return Violation(info.code, info.name, info.level, message, path, place, fingerprint=fingerprint)
+
+
+def with_fingerprints(violations: Iterable[Violation], source: Source) -> list[Violation]:
+    """Name each violation by its file, code and line's text, so that the name outlives changes elsewhere.
+
+    Equal lines with equal violations are told apart by their order.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    named: list[Violation] = []
+    for violation in violations:
+        if violation.fingerprint:
+            named.append(violation)
+            continue
+        key = (violation.code, " ".join(source.line(violation.range.start.line).split()))
+        named.append(replace(violation, fingerprint=_digest(violation.path, *key, str(seen[key]))))
+        seen[key] += 1
+    return named
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]

@@ -1,0 +1,194 @@
+"""What the names in a file mean: their full names through every alias, their bindings, and literal values."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import libcst as cst
+
+from gradlint.bindings import Scopes
+from gradlint.scopes import Binding, BindingKind, Scope, ScopeKind
+from gradlint.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradlint.walk import Tree
+
+# The running interpreter's builtins, those of newer ones, what `site` and IPython add, and what a module has by itself:
+# the answer must not depend on who runs the linter.
+BUILTINS: Final = frozenset(dir(builtins)) | words(
+    "BaseExceptionGroup ExceptionGroup EncodingWarning PythonFinalizationError WindowsError aiter anext copyright"
+    " credits display exit get_ipython help license quit reveal_type __annotations__ __builtins__ __class__ __dict__"
+    " __doc__ __file__ __loader__ __module__ __name__ __package__ __path__ __qualname__ __spec__ __version__ _"
+)
+# Calls after which any name may exist.
+_DYNAMIC: Final = frozenset({"exec", "globals"})
+# Where torch defines a thing against where it offers it.
+_HOMES: Final = (
+    (re.compile(r"^torch\.nn\.modules\.(?:\w+\.)?(?=[A-Z])"), "torch.nn."),
+    (re.compile(r"^torch\.nn\.parameter\.(?=[A-Z])"), "torch.nn."),
+    (re.compile(r"^torch\.optim\.(?!lr_scheduler|swa_utils)[a-z_]\w*\.(?=[A-Z])"), "torch.optim."),
+    (re.compile(r"^torch\.autograd\.function\.(?=[A-Z])"), "torch.autograd."),
+    (re.compile(r"^torch\.nn\.utils\.clip_grad\.(?=\w)"), "torch.nn.utils."),
+)
+
+
+class Standing(str, Enum):
+    """How sure a reference is."""
+
+    BOUND = "bound"
+    BUILTIN = "builtin"
+    UNDEFINED = "undefined"  # no scope binds it: using it raises NameError
+    UNKNOWN = "unknown"  # a star import, `exec` or the like may bring it
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a use of a name means: the scope that binds it, and every place there that does."""
+
+    name: str
+    standing: Standing
+    scope: Scope | None = None
+    bindings: tuple[Binding, ...] = ()
+
+    @property
+    def binding(self) -> Binding | None:
+        """The only binding, where there is exactly one."""
+        return self.bindings[0] if len(self.bindings) == 1 else None
+
+    @property
+    def is_module_level(self) -> bool:
+        """Whether the name is bound by the module itself."""
+        return self.scope is not None and self.scope.kind is ScopeKind.MODULE
+
+
+def canonical(name: str) -> str:
+    """A torch name at the place where torch offers it: `torch.nn.modules.linear.Linear` is `torch.nn.Linear`."""
+    for home, offered in _HOMES:
+        name, count = home.subn(offered, name)
+        if count:
+            break
+    return name
+
+
+class Names:
+    """Answers for one file. `elsewhere` follows a full name through the re-exports of other files, if given."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        module: str = "__main__",
+        *,
+        is_package: bool = False,
+        elsewhere: Callable[[str], str] | None = None,
+    ) -> None:
+        self._tree = tree
+        self._module = module
+        self._elsewhere = elsewhere or (lambda name: name)
+        self._full: dict[cst.CSTNode, str | None] = {}
+        self.scopes = Scopes(tree, module, is_package=is_package)
+
+    def reference(self, name: cst.Name) -> Reference:
+        """What a use of a name refers to: exactly Python's scoping."""
+        return self.lookup(name.value, self.scopes.of(name))
+
+    def lookup(self, name: str, scope: Scope) -> Reference:
+        """What a name would refer to in a scope."""
+        found = scope.find(name)
+        if found is not None:
+            return Reference(name, Standing.BOUND, found, tuple(found.bindings[name]))
+        if name in BUILTINS:
+            return Reference(name, Standing.BUILTIN)
+        return Reference(name, Standing.UNKNOWN if self._is_dynamic else Standing.UNDEFINED)
+
+    @cached_property
+    def _is_dynamic(self) -> bool:
+        module = self.scopes.module
+        if module.has_star_import or "__getattr__" in module.bindings:
+            return True
+        calls = self._tree.nodes(cst.Call)
+        return any(isinstance(call.func, cst.Name) and call.func.value in _DYNAMIC for call in calls)
+
+    def full_name(self, expression: cst.CSTNode) -> str | None:
+        """The full name of what an expression is, such as `torch.nn.Linear`; None when it cannot be known.
+
+        Follows imports under any alias, plain re-assignments (`L = nn.Linear`) and the project's re-exports. A name
+        with several bindings has a full name only if all agree; a fallback `None` beside an import is no disagreement.
+        Things defined in this file are named by its module: `__main__.Net`, `pkg.mod.Net.forward`.
+        """
+        if not isinstance(expression, (cst.Name, cst.Attribute)):
+            return None
+        if expression not in self._full:
+            self._full[expression] = None  # the answer while `x = x` asks for itself
+            self._full[expression] = self._resolve(expression)
+        return self._full[expression]
+
+    def _resolve(self, expression: cst.Name | cst.Attribute) -> str | None:
+        if isinstance(expression, cst.Attribute):
+            base = self.full_name(expression.value)
+            return None if base is None else self._offered(f"{base}.{expression.attr.value}")
+        reference = self.reference(expression)
+        if reference.standing is Standing.BUILTIN:
+            return f"builtins.{reference.name}"
+        silent = (BindingKind.DELETION, BindingKind.DECLARATION)
+        bindings = [binding for binding in reference.bindings if binding.kind not in silent]
+        real = [binding for binding in bindings if not _is_none(binding.value)]
+        found = {self.binding_name(binding) for binding in real}
+        return found.pop() if len(found) == 1 else None
+
+    def binding_name(self, binding: Binding) -> str | None:
+        """The full name that one binding gives."""
+        if binding.kind is BindingKind.IMPORT:
+            return None if binding.target is None else self._offered(binding.target)
+        if binding.kind in (BindingKind.CLASS, BindingKind.FUNCTION):
+            return self.defined_name(binding.node)
+        if binding.kind is BindingKind.ASSIGNMENT and binding.value is not None:
+            return self.full_name(binding.value)
+        return None
+
+    def defined_name(self, definition: cst.CSTNode) -> str:
+        """The full name of a class or function defined in this file."""
+        parts: list[str] = []
+        for node in (definition, *self._tree.ancestors(definition)):
+            if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
+                if parts and isinstance(node, cst.FunctionDef):
+                    parts.append("<locals>")
+                parts.append(node.name.value)
+        return ".".join((self._module, *reversed(parts)))
+
+    def _offered(self, name: str) -> str:
+        return canonical(self._elsewhere(canonical(name)))
+
+    def self_class(self, expression: cst.CSTNode) -> cst.ClassDef | None:
+        """The class whose instance an expression is, when it is a method's first parameter (`self`)."""
+        if not isinstance(expression, cst.Name):
+            return None
+        binding = self.reference(expression).binding
+        if binding is None or binding.kind is not BindingKind.PARAMETER:
+            return None
+        method = binding.scope.node
+        if not isinstance(method, cst.FunctionDef) or self._is_unbound(method):
+            return None
+        first = next(iter((*method.params.posonly_params, *method.params.params)), None)
+        around = self.scopes.of(method).node
+        return around if first is binding.node and isinstance(around, cst.ClassDef) else None
+
+    def _is_unbound(self, method: cst.FunctionDef) -> bool:
+        decorators = {self.full_name(decorator.decorator) for decorator in method.decorators}
+        return bool(decorators & {"builtins.staticmethod", "builtins.classmethod"})
+
+    def self_attribute(self, expression: cst.CSTNode) -> str | None:
+        """`x` when the expression is `self.x` in a method (or in what is nested in it)."""
+        if isinstance(expression, cst.Attribute) and self.self_class(expression.value) is not None:
+            return expression.attr.value
+        return None
+
+
+def _is_none(value: cst.BaseExpression | None) -> bool:
+    return isinstance(value, cst.Name) and value.value == "None"

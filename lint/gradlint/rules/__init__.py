@@ -1,0 +1,31 @@
+"""The registry: one line a rule. Loading it imports no rule and no libcst; `load` imports the one asked for.
+
+Adding a rule is a line here, a file `grdNNN_slug.py` beside this one and a fixture folder.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gradlint.model import Level, RuleInfo, Safety
+
+RULES: Final[tuple[RuleInfo, ...]] = (
+    RuleInfo(
+        "GRD201",
+        "deep-saturating-stack",
+        Level.WARNING,
+        Safety.UNSAFE,
+        ("igmoid", "anh", "expit"),
+    ),
+    RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init",)),
+    RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
+)
+
+# The linter's own: reported by the engine, never deselected (GRD003 is added where suppressions are read).
+UNREADABLE: Final = RuleInfo("GRD001", "unreadable-file", Level.ERROR)
+CRASH: Final = RuleInfo("GRD002", "rule-crash", Level.ERROR)
+
+
+def module_name(info: RuleInfo) -> str:
+    """The module that holds a rule: `gradlint.rules.grd703_require_grad_typo`."""
+    return f"{__name__}.{info.code.lower()}_{info.name.replace('-', '_')}"

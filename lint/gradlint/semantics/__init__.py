@@ -1,0 +1,1 @@
+"""What rules share beyond names: module classes, layer chains, init functions, the project."""

@@ -1,0 +1,229 @@
+"""Initialisation: the `torch.nn.init` calls of a file, the functions made of them, and what those are applied to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from gradlint.scopes import Binding, BindingKind
+from gradlint.semantics.layer_values import argument
+from gradlint.walk import Tree, walk
+
+if TYPE_CHECKING:
+    from gradlint.names import Names
+    from gradlint.semantics.module_class import ModuleClass, ModuleClasses
+
+InitFunctionNode = cst.FunctionDef | cst.Lambda
+_INIT = "torch.nn.init."
+
+
+class Subject(str, Enum):
+    """Whose tensor an init call fills."""
+
+    PARAMETER = "parameter"  # of the init function: `m.weight` in `def init(m)`
+    EACH_MODULE = "each module"  # `m.weight` in `for m in self.modules()`
+    SELF = "self"  # `self.fc.weight`, `self.weight`
+    OTHER = "other"
+
+
+@dataclass(frozen=True, eq=False)
+class InitCall:
+    """One call of a `torch.nn.init` function.
+
+    `scheme` is its short name (`xavier_uniform_`), `tensor` the expression it fills, `attribute` its last name
+    (`weight`, `bias`), `subject` whose it is, `root` the name the expression begins with. `types` are the full names
+    in the `isinstance` tests around the call (empty: none; None in it: unknown), `function` what it stands in.
+    """
+
+    node: cst.Call
+    scheme: str
+    tensor: cst.BaseExpression | None
+    attribute: str | None
+    root: cst.Name | None
+    subject: Subject
+    types: frozenset[str | None]
+    function: InitFunctionNode | None
+
+    def argument(self, index: int, keyword: str) -> cst.BaseExpression | None:
+        """An argument of the call; the tensor has index 0."""
+        return argument(self.node, index, keyword)
+
+
+@dataclass(frozen=True, eq=False)
+class Application:
+    """One `receiver.apply(function)`; `owner` is the class when the receiver is `self`."""
+
+    node: cst.Call
+    receiver: cst.BaseExpression
+    owner: ModuleClass | None
+
+
+@dataclass(frozen=True, eq=False)
+class InitFunction:
+    """A function or lambda that initialises a module given to it.
+
+    `parameter` is the one that stands for the module (the first but `self`); `applied` the places that apply it.
+    """
+
+    node: InitFunctionNode
+    parameter: cst.Param | None
+    calls: tuple[InitCall, ...]
+    applied: tuple[Application, ...]
+
+
+class InitFunctions:
+    """Initialisation in one file, in text order."""
+
+    def __init__(self, tree: Tree, names: Names, classes: ModuleClasses) -> None:
+        self._tree, self._names, self._classes = tree, names, classes
+        self._applied = self._find_applications()
+        self.calls: tuple[InitCall, ...] = tuple(
+            self._describe(call, name[len(_INIT) :])
+            for call in tree.nodes(cst.Call)
+            if (name := names.full_name(call.func)) and name.startswith(_INIT)
+        )
+        self.functions: tuple[InitFunction, ...] = tuple(map(self._function, self._init_functions()))
+
+    def _init_functions(self) -> list[InitFunctionNode]:
+        holding = [call.function for call in self.calls if call.function is not None]
+        applied = [node for node in self._applied if any(call.function is node for call in self.calls)]
+        return list(dict.fromkeys([*holding, *applied]))
+
+    def _function(self, node: InitFunctionNode) -> InitFunction:
+        calls = tuple(call for call in self.calls if call.function is node)
+        return InitFunction(node, self.module_parameter(node), calls, tuple(self._applied.get(node, ())))
+
+    def module_parameter(self, node: InitFunctionNode) -> cst.Param | None:
+        """The parameter of a function that stands for the module: the first, but not a method's `self`."""
+        positional = [*node.params.posonly_params, *node.params.params]
+        is_method = isinstance(node, cst.FunctionDef) and isinstance(self._names.scopes.of(node).node, cst.ClassDef)
+        if is_method and not self._is_static(node):
+            positional = positional[1:]
+        return positional[0] if positional else None
+
+    def _is_static(self, node: InitFunctionNode) -> bool:
+        decorators = node.decorators if isinstance(node, cst.FunctionDef) else ()
+        return any(self._names.full_name(each.decorator) == "builtins.staticmethod" for each in decorators)
+
+    def _describe(self, call: cst.Call, scheme: str) -> InitCall:
+        function = self._tree.enclosing(call, cst.FunctionDef, cst.Lambda)
+        assert function is None or isinstance(function, (cst.FunctionDef, cst.Lambda))
+        tensor = argument(call, 0, "tensor")
+        root, attribute = _root(tensor)
+        subject = self._subject(root, function)
+        types = self._types(call, root) if root is not None else frozenset()
+        return InitCall(call, scheme, tensor, attribute, root, subject, types, function)
+
+    def _subject(self, root: cst.Name | None, function: InitFunctionNode | None) -> Subject:
+        if root is None:
+            return Subject.OTHER
+        if self._names.self_class(root) is not None:
+            return Subject.SELF
+        binding = self._names.reference(root).binding
+        if binding is None:
+            return Subject.OTHER
+        if function is not None and binding.node is self.module_parameter(function):
+            return Subject.PARAMETER
+        return Subject.EACH_MODULE if self._is_each_module(binding) else Subject.OTHER
+
+    @staticmethod
+    def _is_each_module(binding: Binding) -> bool:
+        walked = binding.value
+        return (
+            binding.kind is BindingKind.LOOP
+            and isinstance(walked, cst.Call)
+            and isinstance(walked.func, cst.Attribute)
+            and walked.func.attr.value in ("modules", "named_modules", "children", "named_children")
+        )
+
+    def _types(self, call: cst.Call, root: cst.Name) -> frozenset[str | None]:
+        """The types that the `if` tests around a call allow its root to have."""
+        found: set[str | None] = set()
+        below: cst.CSTNode = call
+        for above in self._tree.ancestors(call):
+            if isinstance(above, (cst.FunctionDef, cst.Lambda)):
+                break
+            if isinstance(above, cst.If) and below is above.body:
+                found |= self._tested(above.test, root.value)
+            elif isinstance(above, (cst.If, cst.IfExp)) and below is above.orelse:
+                found.add(None)
+            elif isinstance(above, cst.IfExp) and below is above.body:
+                found |= self._tested(above.test, root.value)
+            below = above
+        return frozenset(found)
+
+    def _tested(self, test: cst.BaseExpression, root: str) -> set[str | None]:
+        types: set[str | None] = set()
+        for node in walk(test):
+            value = _type_test(node, root)
+            if value is not None:
+                several = isinstance(value, (cst.Tuple, cst.List))
+                each = [element.value for element in value.elements] if several else [value]  # type: ignore[attr-defined]
+                types |= {self._names.full_name(one) for one in each}
+        return types or {None}
+
+    def _find_applications(self) -> dict[InitFunctionNode, list[Application]]:
+        found: dict[InitFunctionNode, list[Application]] = {}
+        for call in self._tree.nodes(cst.Call):
+            function = call.func
+            if not isinstance(function, cst.Attribute) or function.attr.value != "apply" or len(call.args) != 1:
+                continue
+            applied = self._applied_function(call.args[0].value)
+            if applied is not None:
+                owner_node = self._names.self_class(function.value)
+                owner = self._classes.of(owner_node) if owner_node is not None else None
+                found.setdefault(applied, []).append(Application(call, function.value, owner))
+        return found
+
+    def _applied_function(self, value: cst.BaseExpression) -> InitFunctionNode | None:
+        if isinstance(value, cst.Lambda):
+            return value
+        if isinstance(value, cst.Call) and self._names.full_name(value.func) == "functools.partial" and value.args:
+            return self._applied_function(value.args[0].value)
+        method = self._names.self_attribute(value)
+        if method is not None:
+            assert isinstance(value, cst.Attribute)
+            node = self._names.self_class(value.value)
+            lineage = self._classes.lineage(self._classes.of(node)) if node is not None else []
+            return next((one.methods[method] for one in lineage if method in one.methods), None)
+        binding = self._names.reference(value).binding if isinstance(value, cst.Name) else None
+        if binding is None:
+            return None
+        if isinstance(binding.node, cst.FunctionDef):
+            return binding.node
+        return binding.value if isinstance(binding.value, cst.Lambda) else None
+
+
+def _root(tensor: cst.BaseExpression | None) -> tuple[cst.Name | None, str | None]:
+    """`m` and `weight` of `m.fc.weight`, `m.weight.data` or `m[0].weight`."""
+    attribute: str | None = None
+    while tensor is not None and not isinstance(tensor, cst.Name):
+        if isinstance(tensor, cst.Attribute):
+            if attribute is None and tensor.attr.value != "data":
+                attribute = tensor.attr.value
+            tensor = tensor.value
+        elif isinstance(tensor, cst.Subscript):
+            tensor = tensor.value
+        else:
+            return None, attribute
+    return tensor, attribute
+
+
+def _type_test(node: cst.CSTNode, root: str) -> cst.BaseExpression | None:
+    """The types in `isinstance(root, types)` or `type(root) == types` (also `is`, `in`)."""
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and len(node.args) == 2:
+        return node.args[1].value if node.func.value == "isinstance" and _is_name(node.args[0].value, root) else None
+    if isinstance(node, cst.Comparison) and len(node.comparisons) == 1 and isinstance(node.left, cst.Call):
+        asked = node.left
+        is_type = isinstance(asked.func, cst.Name) and asked.func.value == "type" and len(asked.args) == 1
+        equal = isinstance(node.comparisons[0].operator, (cst.Equal, cst.Is, cst.In))
+        if is_type and equal and _is_name(asked.args[0].value, root):
+            return node.comparisons[0].comparator
+    return None
+
+
+def _is_name(node: cst.CSTNode, name: str) -> bool:
+    return isinstance(node, cst.Name) and node.value == name

@@ -1,0 +1,193 @@
+"""From an expression that builds layers to the links they make: Sequential and its arguments, lists, loops.
+
+`LayerValues.layer` answers for one module (`nn.Sequential(...)`, `nn.Linear(3, 4)`), `items` for a list of them (the
+argument of a starred or a ModuleList). What cannot be known is one opaque link, never a guess.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from gradlint.constants import Environment, constant, integer
+from gradlint.scopes import BindingKind
+from gradlint.semantics.flows import LONGEST, Links, opaque
+from gradlint.semantics.layers import Link, LinkKind, layer_kind
+from gradlint.semantics.list_replay import ListReplay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gradlint.names import Names
+    from gradlint.walk import Tree
+
+Items = list[Links]
+
+_FIRST_DIMS = {LinkKind.LINEAR: ("in_features", "out_features"), LinkKind.CONV: ("in_channels", "out_channels")}
+_LISTS = frozenset({"torch.nn.ModuleList", "builtins.list", "builtins.tuple"})
+_DICTS = frozenset({"collections.OrderedDict", "typing.OrderedDict", "torch.nn.ModuleDict", "builtins.dict"})
+
+
+def link_of(
+    node: cst.Call, name: str, kind: tuple[LinkKind, str | None], names: Names, known: Environment | None
+) -> Link:
+    """The link of a layer's constructor call or of a function call, with its dims where they are literal."""
+    first, second = (
+        (argument(node, index, keyword) for index, keyword in enumerate(_FIRST_DIMS[kind[0]]))
+        if kind[0] in _FIRST_DIMS
+        else (None, None)
+    )
+    bias = argument(node, -1, "bias")
+    stated = constant(bias, names, known) if bias is not None else True
+    return Link(
+        kind[0],
+        node,
+        name,
+        kind[1],
+        integer(first, names, known),
+        integer(second, names, known),
+        stated if isinstance(stated, bool) and kind[0] in _FIRST_DIMS else None,
+    )
+
+
+def argument(call: cst.Call, index: int, keyword: str) -> cst.BaseExpression | None:
+    """An argument by position (negative: keyword only) or keyword; None when absent or behind a star."""
+    for position, given in enumerate(call.args):
+        if given.star == "*":
+            index = -1
+        if given.keyword is not None and given.keyword.value == keyword:
+            return given.value
+        if given.keyword is None and not given.star and position == index:
+            return given.value
+    return None
+
+
+class LayerValues:
+    """Evaluates layer expressions of one file."""
+
+    def __init__(self, tree: Tree, names: Names) -> None:
+        self._tree = tree
+        self._names = names
+        self._following: set[cst.CSTNode] = set()
+
+    def layer(self, value: cst.CSTNode | None, known: Environment | None = None) -> Links:
+        """The links that one module makes."""
+        assert value is not None
+        if isinstance(value, cst.Call):
+            return self._constructed(value, known)
+        followed = self._followed(value)
+        if followed is None:
+            return opaque(value)
+        self._following.add(value)
+        try:
+            return self.layer(followed)
+        finally:
+            self._following.discard(value)
+
+    def _constructed(self, call: cst.Call, known: Environment | None) -> Links:
+        name = self._names.full_name(call.func)
+        if name == "torch.nn.Sequential":
+            return self.in_sequence(call, known)
+        kind = layer_kind(name) if name else None
+        if name is None or kind is None or name in _LISTS | _DICTS:
+            return opaque(call)
+        return (link_of(call, name, kind, self._names, known),)
+
+    def in_sequence(self, call: cst.Call, known: Environment | None = None) -> Links:
+        """The links of the modules that are a call's arguments, as in `nn.Sequential(...)`."""
+        links: list[Link] = []
+        for given in call.args:
+            if given.star == "*":
+                links += self._joined(self.items(given.value, known), given.value)
+            elif given.keyword is not None or given.star:
+                links += opaque(given.value)
+            elif len(call.args) == 1 and self._is_dict(given.value):
+                links += self._joined(self.items(given.value, known), given.value)
+            else:
+                links += self.layer(given.value, known)
+            if len(links) > LONGEST:
+                return (*links[:LONGEST], *opaque(call))
+        return tuple(link.again() for link in links)
+
+    def items(self, value: cst.CSTNode | None, known: Environment | None = None) -> Items | None:
+        """The links of each module in a list, tuple, comprehension, ModuleList or dict; None when unknown."""
+        known = known or {}
+        if isinstance(value, (cst.List, cst.Tuple)):
+            return self._elements(value.elements, known)
+        if isinstance(value, (cst.ListComp, cst.GeneratorExp)):
+            return self._comprehended(value, known)
+        if isinstance(value, cst.Dict):
+            return self._values(value, known)
+        if isinstance(value, cst.Call):
+            return self._called(value, known)
+        if isinstance(value, cst.BinaryOperation):
+            return self._operated(value, known)
+        if isinstance(value, cst.Name):
+            return ListReplay(self._tree, self._names, self, value).items()
+        return None
+
+    def _elements(self, elements: Iterable[cst.BaseElement], known: Environment) -> Items | None:
+        found: Items = []
+        for element in elements:
+            if isinstance(element, cst.StarredElement):
+                inner = self.items(element.value, known)
+                if inner is None:
+                    return None
+                found += inner
+            elif isinstance(element.value, cst.Tuple) and len(element.value.elements) == 2:
+                found.append(self.layer(element.value.elements[1].value, known))  # ("name", layer)
+            else:
+                found.append(self.layer(element.value, known))
+        return found
+
+    def _comprehended(self, value: cst.ListComp | cst.GeneratorExp, known: Environment) -> Items | None:
+        clause = value.for_in
+        if clause.ifs or clause.inner_for_in or clause.asynchronous or not isinstance(clause.target, cst.Name):
+            return None
+        numbers = constant(clause.iter, self._names, known)
+        if not isinstance(numbers, tuple) or len(numbers) > LONGEST:
+            return None
+        element: cst.BaseExpression = value.elt
+        if isinstance(element, cst.Tuple) and len(element.elements) == 2:
+            element = element.elements[1].value
+        return [self.layer(element, {**known, clause.target.value: each}) for each in numbers]
+
+    def _values(self, value: cst.Dict, known: Environment) -> Items | None:
+        pairs = [element for element in value.elements if isinstance(element, cst.DictElement)]
+        return [self.layer(pair.value, known) for pair in pairs] if len(pairs) == len(value.elements) else None
+
+    def _called(self, call: cst.Call, known: Environment) -> Items | None:
+        name = self._names.full_name(call.func)
+        if name == "torch.nn.Sequential":
+            return [(link,) for link in self.in_sequence(call, known)]
+        if name not in _LISTS | _DICTS or any(given.star or given.keyword for given in call.args):
+            return None
+        if not call.args:
+            return []
+        return self.items(call.args[0].value, known) if len(call.args) == 1 else None
+
+    def _operated(self, value: cst.BinaryOperation, known: Environment) -> Items | None:
+        if isinstance(value.operator, cst.Add):
+            left, right = self.items(value.left, known), self.items(value.right, known)
+            return None if left is None or right is None else left + right
+        if isinstance(value.operator, cst.Multiply):
+            items, times = self.items(value.left, known), integer(value.right, self._names, known)
+            if items is not None and times is not None and len(items) * times <= LONGEST:
+                return items * times
+        return None
+
+    def _is_dict(self, value: cst.BaseExpression) -> bool:
+        called = isinstance(value, cst.Call) and self._names.full_name(value.func) in _DICTS
+        return called or isinstance(value, cst.Dict)
+
+    def _followed(self, value: cst.CSTNode) -> cst.BaseExpression | None:
+        """The value of a variable that is assigned once."""
+        if not isinstance(value, cst.Name) or value in self._following:
+            return None
+        binding = self._names.reference(value).binding
+        return binding.value if binding is not None and binding.kind is BindingKind.ASSIGNMENT else None
+
+    @staticmethod
+    def _joined(items: Items | None, node: cst.CSTNode) -> Links:
+        return opaque(node) if items is None else tuple(link for links in items for link in links)

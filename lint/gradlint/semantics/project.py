@@ -1,0 +1,186 @@
+"""What the files of a project say to each other: their classes, bases, functions and re-exports.
+
+The index holds plain data, made from each file once and safe to send between processes. Files are named by dotted
+module names; `resolve` follows a full name through re-exports to where the thing is defined.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """One class of the project, by full name: bases (full names, None where unknown), methods, `self.x` names."""
+
+    name: str
+    bases: tuple[str | None, ...] = ()
+    methods: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What one file offers to others: names it imports (name to full name), its classes and functions."""
+
+    module: str
+    imports: Mapping[str, str] = field(default_factory=dict)
+    star_imports: tuple[str, ...] = ()
+    classes: Mapping[str, ClassFacts] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class ProjectIndex:
+    """The files of a project by module name."""
+
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, facts: Iterable[FileFacts]) -> ProjectIndex:
+        """Index the facts of files."""
+        return cls({file.module: file for file in facts})
+
+    def resolve(self, name: str) -> str:
+        """The name of the same thing where it is defined; unchanged when no file of the project re-exports it."""
+        seen: set[str] = set()
+        while name not in seen:
+            seen.add(name)
+            name = self._step(name)
+        return name
+
+    def _step(self, name: str) -> str:
+        module, rest = self._split(name)
+        if module is None or not rest:
+            return name
+        first, _, below = rest.partition(".")
+        file = self.files[module]
+        if first in file.classes or first in file.functions:
+            return name
+        if first in file.imports:
+            return ".".join(filter(None, (file.imports[first], below)))
+        for origin in file.star_imports:
+            if origin in self.files and self._defines(origin, first):
+                return ".".join(filter(None, (origin, rest)))
+        return name
+
+    def _defines(self, module: str, name: str) -> bool:
+        file = self.files[module]
+        return name in file.classes or name in file.functions or name in file.imports
+
+    def _split(self, name: str) -> tuple[str | None, str]:
+        module = name
+        while module not in self.files:
+            module = module.rpartition(".")[0]
+            if not module:
+                return None, name
+        return module, name[len(module) + 1 :]
+
+    def find_class(self, name: str) -> ClassFacts | None:
+        """The class of a full name, through re-exports."""
+        module, rest = self._split(self.resolve(name))
+        return self.files[module].classes.get(rest) if module is not None else None
+
+
+def file_facts(text: str, module: str, *, is_package: bool = False) -> FileFacts | None:
+    """The facts of a file, from `ast`; None where the running Python cannot parse it (ask libcst then)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return _Reader(module, is_package).read(tree)
+
+
+class _Reader:
+    def __init__(self, module: str, is_package: bool) -> None:
+        self._module = module
+        self._package = module if is_package else module.rpartition(".")[0]
+        self._imports: dict[str, str] = {}
+        self._stars: list[str] = []
+
+    def read(self, tree: ast.Module) -> FileFacts:
+        top = list(_top_level(tree.body))
+        for statement in top:
+            self._read_import(statement)
+        definitions = [statement for statement in top if isinstance(statement, ast.ClassDef)]
+        own = {definition.name for definition in definitions}
+        functions = (statement for statement in top if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)))
+        return FileFacts(
+            self._module,
+            self._imports,
+            tuple(self._stars),
+            {definition.name: self._read_class(definition, own) for definition in definitions},
+            frozenset(function.name for function in functions),
+        )
+
+    def _read_import(self, statement: ast.stmt) -> None:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                first = alias.name.partition(".")[0]
+                self._imports[alias.asname or first] = alias.name if alias.asname else first
+        elif isinstance(statement, ast.ImportFrom):
+            base = self._base(statement)
+            for alias in statement.names if base is not None else ():
+                if alias.name == "*":
+                    self._stars.append(base or "")
+                else:
+                    self._imports[alias.asname or alias.name] = f"{base}.{alias.name}"
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, full = statement.targets[0], self._full(statement.value, set())
+            if isinstance(target, ast.Name) and full:
+                self._imports.setdefault(target.id, full)
+
+    def _base(self, statement: ast.ImportFrom) -> str | None:
+        if not statement.level:
+            return statement.module
+        package = self._package.split(".") if self._package else []
+        kept = package[: len(package) - statement.level + 1]
+        return ".".join([*kept, *([statement.module] if statement.module else [])]) if kept else None
+
+    def _full(self, expression: ast.expr, own: set[str]) -> str | None:
+        if isinstance(expression, ast.Subscript):
+            return self._full(expression.value, own)
+        if isinstance(expression, ast.Attribute):
+            base = self._full(expression.value, own)
+            return base and f"{base}.{expression.attr}"
+        if isinstance(expression, ast.Name):
+            local = f"{self._module}.{expression.id}" if expression.id in own else None
+            return local or self._imports.get(expression.id)
+        return None
+
+    def _read_class(self, definition: ast.ClassDef, own: set[str]) -> ClassFacts:
+        methods = [item for item in definition.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        return ClassFacts(
+            f"{self._module}.{definition.name}",
+            tuple(self._full(base, own) for base in definition.bases),
+            frozenset(method.name for method in methods),
+            frozenset(
+                node.attr
+                for method in methods
+                for node in ast.walk(method)
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_self(node.value, method)
+            ),
+        )
+
+
+def _is_self(value: ast.expr, method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    first = [*method.args.posonlyargs, *method.args.args][:1]
+    return isinstance(value, ast.Name) and [argument.arg for argument in first] == [value.id]
+
+
+def _top_level(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
+    for statement in body:
+        yield statement
+        if isinstance(statement, (ast.If, ast.Try, ast.With)):
+            for field_name in ("body", "orelse", "finalbody"):
+                yield from _top_level(getattr(statement, field_name, ()))
+            for handler in getattr(statement, "handlers", ()):
+                yield from _top_level(handler.body)

@@ -1,0 +1,50 @@
+"""One parsed file with everything that can be asked of it, each answer computed when first asked."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gradlint.names import Names
+from gradlint.positions import Positions
+from gradlint.semantics.init_function import InitFunctions
+from gradlint.semantics.layer_chain import LayerChains
+from gradlint.semantics.module_class import ModuleClasses
+from gradlint.semantics.project import ProjectIndex
+from gradlint.walk import Tree
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from gradlint.source import Source
+
+
+class Unit:
+    """A file under analysis: its text, tree and the shared semantics on top."""
+
+    def __init__(self, source: Source, module: cst.Module, project: ProjectIndex | None = None) -> None:
+        self.source = source
+        self.tree = Tree(module)
+        self.positions = Positions(source, module)
+        self.project = project or ProjectIndex()
+
+    @cached_property
+    def names(self) -> Names:
+        """Full names, references and scopes."""
+        source = self.source
+        return Names(self.tree, source.module, is_package=source.is_package, elsewhere=self.project.resolve)
+
+    @cached_property
+    def classes(self) -> ModuleClasses:
+        """The classes and what they register."""
+        return ModuleClasses(self.tree, self.names, self.project)
+
+    @cached_property
+    def chains(self) -> LayerChains:
+        """The chains of layers."""
+        return LayerChains(self.tree, self.names, self.classes)
+
+    @cached_property
+    def inits(self) -> InitFunctions:
+        """The init calls, init functions and what they are applied to."""
+        return InitFunctions(self.tree, self.names, self.classes)
