@@ -25,7 +25,7 @@ def check_gradients(
     budget: float | None = None,
     checks: Sequence[str] | None = None,
 ) -> Report:
-    """Compares the gradients of a subject from autograd with finite differences; returns a report, never raises on a mismatch.
+    """Compares the gradients of a subject from autograd with finite differences, and reports; a mismatch raises nothing.
 
     The subject, its parameters, buffers, gradients and mode, the inputs and the global random states are left as found,
     bit for bit, also after an error or an interrupt.
@@ -52,8 +52,8 @@ def check_gradients(
         The report: `passed`, `verdict`, one entry per tensor, findings, and what repeats it.
 
     Raises:
-        UsageProblem: The question cannot be answered: a bad option, a class instead of an instance, a forward that raises,
-            nothing to check. The message says what to do.
+        UsageProblem: The question cannot be answered: a bad option, a class instead of an instance, a forward that
+            raises, nothing to check. The message says what to do.
     """
     options = {
         "eps": eps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import warnings
 import zlib
@@ -51,7 +52,13 @@ class Checker:
             subject, drawn_inputs, drawn_kwargs, wrt if wrt is not None else self._marker.wrt
         )
         parsed = self._item.config.stash[KEY]
-        weaker = [self._marker.options, {"device": self._device}, parsed.command_line, parsed.ini, {"seed": seed(self._item)}]
+        weaker = [
+            self._marker.options,
+            {"device": self._device},
+            parsed.command_line,
+            parsed.ini,
+            {"seed": seed(self._item)},
+        ]
         report: Report = load("pytest_gradcheck.engine", "run")(question, options, *weaker, rerun=rerun(self._item))
         self._item.user_properties.append((VERDICT, report.verdict.value))
         if not report.passed:
@@ -84,7 +91,9 @@ def check_returned(item: pytest.Item, marker: Marker, result: Any, checker: Chec
         )
     subject, inputs = (result[0], result[1:]) if isinstance(result, tuple) and result else (result, ())
     if inputs and marker.has_inputs:
-        raise UsageProblem(f"{item.name} returned inputs, but its gradcheck mark names inputs too: give them in one place")
+        raise UsageProblem(
+            f"{item.name} returned inputs, but its gradcheck mark names inputs too: give them in one place"
+        )
     subject = load("pytest_gradcheck.subjects.draw", "build")(subject, marker)
     if inputs:
         checker(subject, *inputs, kwargs=marker.kwargs)
@@ -103,11 +112,10 @@ def seed(item: pytest.Item, marker: Marker | None = None) -> int:
 
 def rerun(item: pytest.Item, marker: Marker | None = None) -> str:
     """The command that repeats an item's check with the same seed, from the directory pytest was called in."""
-    node = item.config.cwd_relative_nodeid(item.nodeid)
-    more = item.config.stash[KEY].spelled()
-    return " ".join(
-        part for part in ("pytest", shlex.quote(node), "--gradcheck", f"--gradcheck-seed={seed(item, marker)}", more) if part
-    )
+    file, _, rest = item.nodeid.partition("::")
+    node = f"{os.path.relpath(item.config.rootpath / file, item.config.invocation_params.dir)}::{rest}"
+    words = ["pytest", shlex.quote(node), "--gradcheck", f"--gradcheck-seed={seed(item, marker)}"]
+    return " ".join([*words, *item.config.stash[KEY].spelled()])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Finding what is marked with gradcheck: test functions, and the layers and Functions that carry the mark themselves."""
+"""Finding what is marked with gradcheck: test functions, and layers and Functions that carry the mark themselves."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _all_marks(target: type) -> list[pytest.Mark]:
 def _pytest_marks(target: Any) -> list[pytest.Mark]:
     found = vars(target).get("pytestmark", [])
     found = found if isinstance(found, (list, tuple)) else [found]
-    return [getattr(mark, "mark", mark) for mark in found]
+    return [mark.mark if isinstance(mark, pytest.MarkDecorator) else mark for mark in found]
 
 
 def _read(collector: Any, node: str, mark: pytest.Mark) -> Marker:

@@ -65,7 +65,9 @@ def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, An
             report = _run(question, resolved, narrow, started)
         except ForwardRaised:
             raise problem from problem.__cause__
-        note = f"the forward cannot run in {settings.dtype} ({problem.__cause__}); checked in {own} with the steps and bars that fit"
+        note = (
+            f"the forward cannot run in {settings.dtype} ({problem.__cause__}); checked in {own}, with steps that fit"
+        )
         report = replace(report, findings=(*report.findings, Finding("dtype", "info", note)))
     return replace(report, rerun=rerun)
 
@@ -120,7 +122,9 @@ def _answers(context: Context) -> Outcome:
 def _backward_raised(subject: Subject, error: Exception) -> Outcome:
     said = f"the backward raised {type(error).__name__}: {error}"
     checks = [
-        TensorCheck(leaf.name, tuple(leaf.tensor.shape), float("nan"), float("inf"), Verdict.WRONG, None, 0.0, said, True)
+        TensorCheck(
+            leaf.name, tuple(leaf.tensor.shape), float("nan"), float("inf"), Verdict.WRONG, None, 0.0, said, True
+        )
         for leaf in subject.leaves
     ]
     return Outcome(tensors=checks, findings=[Finding("backward-raised", "error", said)])

@@ -65,7 +65,9 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Marker:
     own = {name: kwargs[name] for name in OWN if kwargs.get(name) is not None}
     make_inputs = own.pop("inputs", None)
     if make_inputs is not None and not callable(make_inputs):
-        raise UsageProblem("gradcheck: inputs= takes a callable that returns the inputs; give shapes and tensors by position")
+        raise UsageProblem(
+            "gradcheck: inputs= takes a callable that returns the inputs; give shapes and tensors by position"
+        )
     if make_inputs is not None and args:
         raise UsageProblem("gradcheck: give the inputs either by position or by inputs=, not both")
     if "init" in own and not isinstance(own["init"], (tuple, list)):
@@ -100,7 +102,9 @@ def accepts_no_init(marker: Marker, target: Any, is_module: bool) -> None:
         UsageProblem: `init` or `init_kwargs` on an `autograd.Function`.
     """
     if marker.has_init and not is_module:
-        raise UsageProblem(f"gradcheck: init builds an nn.Module, but {target.__name__} is an autograd.Function: remove it")
+        raise UsageProblem(
+            f"gradcheck: init builds an nn.Module, but {target.__name__} is an autograd.Function: remove it"
+        )
 
 
 def check_constructor(marker: Marker, target: Any) -> None:

@@ -17,9 +17,19 @@ from pytest_gradcheck.settings import DEVICES, MODES, validate
 #: Options of a check: name in `Settings`, ini type, placeholder, help.
 OPTIONS: tuple[tuple[str, Any, str, str], ...] = (
     ("eps", "float", "EPS", "central step, and first step of a sweep (default 1e-5)"),
-    ("bands", "string", "GOOD,SUSPICIOUS", "relative errors up to which a gradient is GOOD, SUSPICIOUS (default 1e-5,1e-3)"),
+    (
+        "bands",
+        "string",
+        "GOOD,SUSPICIOUS",
+        "relative errors up to which a gradient is GOOD, SUSPICIOUS (default 1e-5,1e-3)",
+    ),
     ("mode", "string", "MODE", f"one of {', '.join(MODES)} (default auto)"),
-    ("order", "int", "ORDER", "2 to check double backward too, 1 not to (default: 2 for custom Functions that allow it)"),
+    (
+        "order",
+        "int",
+        "ORDER",
+        "2 to check double backward too, 1 not to (default: 2 for custom Functions that allow it)",
+    ),
     ("dtype", "string", "DTYPE", "floating dtype of the check (default float64)"),
     ("seed", "int", "SEED", "seed of every random draw (default: from the test's node id)"),
     ("budget", "float", "SECONDS", "per check: start no new measurement after this time (default: none)"),
@@ -45,10 +55,10 @@ class Options:
     ini: Mapping[str, Any]
     modules: bool
 
-    def spelled(self) -> str:
-        """The command-line options that a rerun must repeat."""
-        words = [f"--gradcheck-{name}={_spell(value)}" for name, value in self.command_line.items() if name != "seed"]
-        return " ".join(shlex.quote(word) for word in words)
+    def spelled(self) -> list[str]:
+        """The command-line options that a rerun must repeat, quoted for a shell."""
+        words = [_word(name, value) for name, value in self.command_line.items() if name != "seed"]
+        return [shlex.quote(word) for word in words]
 
 
 KEY = pytest.StashKey[Options]()
@@ -76,9 +86,7 @@ def add(parser: pytest.Parser) -> None:
     group.addoption("--gradcheck-device", action="append", dest="gradcheck_device", metavar="DEVICE", help=devices)
     parser.addini("gradcheck_device", devices, type="args", default=None)
     modules = "collect marked layers of ordinary modules too, as --doctest-modules does with docstrings"
-    group.addoption(
-        "--gradcheck-modules", action="store_true", dest="gradcheck_modules", default=None, help=modules
-    )
+    group.addoption("--gradcheck-modules", action="store_true", dest="gradcheck_modules", default=None, help=modules)
     parser.addini("gradcheck_modules", modules, type="bool", default=None)
     root = "folder that holds FashionMNIST/raw/ with the IDX files (also: environment variable FASHION_MNIST_ROOT)"
     group.addoption("--fashion-mnist-root", dest="fashion_mnist_root", metavar="DIR", default=None, help=root)
@@ -126,5 +134,7 @@ def _ini(config: pytest.Config, name: str) -> Any:
     return None if value in ("", []) else value
 
 
-def _spell(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _word(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--gradcheck-{name}" if value else f"--no-gradcheck-{name}"
+    return f"--gradcheck-{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"

@@ -37,7 +37,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     parsed = config.stash[KEY]
     if not parsed.enabled:
         return None
-    chosen = parsed.spelled() or "defaults"
+    chosen = " ".join(parsed.spelled()) or "defaults"
     return f"gradcheck: {chosen}" + (f", devices {', '.join(parsed.devices)}" if parsed.devices else "")
 
 
@@ -87,14 +87,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     if marker is None:
         return None
     if isinstance(pyfuncitem, collect.LayerItem):
-        device = _available(pyfuncitem.device)
+        here = _available(pyfuncitem.device)
         subject = load("pytest_gradcheck.subjects.draw", "construct")(pyfuncitem.target, marker)
-        Checker(pyfuncitem, marker, device)(subject)
+        Checker(pyfuncitem, marker, here)(subject)
         return True
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     fixture = pyfuncitem.funcargs.get("gradcheck")
     result = pyfuncitem.obj(**arguments)
-    device = pyfuncitem.funcargs.get("gradcheck_device") if pyfuncitem.config.stash[KEY].devices else None
+    asked = pyfuncitem.config.stash[KEY].devices
+    device = str(pyfuncitem.funcargs["gradcheck_device"]) if asked else None
     used = isinstance(fixture, Checker) and fixture.calls > 0
     check_returned(pyfuncitem, marker, result, Checker(pyfuncitem, marker, device), used)
     return True
@@ -104,7 +105,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Shows the report of a marked item instead of a traceback through the plugin."""
     report = yield
-    if call.excinfo is not None and call.excinfo.errisinstance(GradcheckError) and item.get_closest_marker(collect.MARK):
+    if (
+        call.excinfo is not None
+        and call.excinfo.errisinstance(GradcheckError)
+        and item.get_closest_marker(collect.MARK)
+    ):
         report.longrepr = call.excinfo.getrepr(style="value") if report.failed else report.longrepr
     return report
 
@@ -120,7 +125,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if name == VERDICT
     )
     if counts:
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "WRONG") if counts[verdict])
+        said = ", ".join(
+            f"{counts[verdict]} {verdict}"
+            for verdict in ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "WRONG")
+            if counts[verdict]
+        )
         terminalreporter.write_line(f"gradcheck: {counts.total()} gradient checks: {said}")
 
 

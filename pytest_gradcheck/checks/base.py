@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,11 @@ class Context:
         return outputs
 
     @cached_property
+    def finite(self) -> bool:
+        """Whether every output element is a finite number at the point of the check."""
+        return all(bool(output.isfinite().all()) for output in self.baseline)
+
+    @cached_property
     def cotangents(self) -> list[torch.Tensor]:
         """A random signed cotangent per output; zero where the output is not finite, which has no derivative.
 
@@ -96,10 +102,8 @@ class Context:
     def noise(self) -> float:
         """The error of one value of the objective: measured, and at least the rounding of the outputs."""
         unit = torch.finfo(self.baseline[0].dtype).eps / 2
-        rounding = unit * sum(
-            float((v * output).abs().square()[v != 0].sum())
-            for v, output in zip(self.cotangents, self.baseline, strict=True)
-        ) ** 0.5
+        pairs = zip(self.cotangents, self.baseline, strict=True)
+        rounding = unit * math.hypot(*(float((v * output)[v != 0].abs().norm()) for v, output in pairs))
         tangents = self.directions("noise")
         by_leaf = {
             leaf: tangent * max(1.0, float(leaf.origin.abs().max()) if leaf.origin.numel() else 1.0)
@@ -117,7 +121,7 @@ class Context:
         """
         eps, noise, low = self.settings.eps, self.noise, self.settings.bands[0]
         with torch.no_grad():
-            scale = sum(float(value.abs().square().sum()) for value in self.gradients.values) ** 0.5
+            scale = math.hypot(*(float(value.norm()) for value in self.gradients.values))
         if self.settings.mode == "central" or not scale > noise / low:
             return eps, False
         tangents = dict(zip(self.subject.leaves, self.directions("joint"), strict=True))

@@ -18,7 +18,7 @@ class Determinism:
             return Outcome()
         context.spread = spread
         message = (
-            f"the forward is not deterministic: two equal calls, with the same random state, differ by {spread:.1e} in the "
-            f"checked projection; the error bars allow for it"
+            f"the forward is not deterministic: two equal calls, with the same random state, differ by {spread:.1e} in "
+            f"the checked projection; the error bars allow for it"
         )
         return Outcome(findings=[Finding("non-determinism", "warning", message)])

@@ -1,4 +1,4 @@
-"""A closer look at one suspicious probe: a kink, the edge of the domain, a step that did not suit, or a wrong gradient."""
+"""A closer look at one suspicious probe: a kink, the edge of the domain, an unlucky step, or a wrong gradient."""
 
 from __future__ import annotations
 

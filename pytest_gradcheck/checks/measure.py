@@ -82,11 +82,13 @@ def compare(context: Context, probes: list[Probe]) -> Comparison:
     done = probes[: len(measured)]
     comparison = Comparison(
         done,
-        *(
-            torch.tensor(column, dtype=torch.float64)
-            for column in ([p.autograd for p in done], [d.value for d in measured], [d.bar for d in measured])
-        ),
+        autograd=torch.tensor([probe.autograd for probe in done], dtype=torch.float64),
+        numeric=torch.tensor([found.value for found in measured], dtype=torch.float64),
+        bars=torch.tensor([found.bar for found in measured], dtype=torch.float64),
     )
+    if not context.finite:
+        # 0 x nan is nan: backward carries an output that has no value into every input it depends on.
+        comparison.excuses |= {i: "domain edge" for i, claim in enumerate(comparison.autograd) if not claim.isfinite()}
     if context.settings.mode != "central":
         _look_closer(context, comparison)
     return comparison

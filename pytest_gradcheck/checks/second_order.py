@@ -36,12 +36,12 @@ class SecondOrder:
         except RuntimeError as error:
             if asked:
                 raise UsageProblem(
-                    f"order=2 was asked for, but the backward of {context.subject.name} cannot be differentiated: {error}"
+                    f"order=2 was asked for, but the backward of {context.subject.name} is not differentiable: {error}"
                 ) from error
             return Outcome()
         if not allowed and not asked:
             return Outcome(findings=[_untracked(context.subject.name)])
-        return _judged(context, second)
+        return _judged(second)
 
 
 def derivative(context: Context) -> Subject:
@@ -59,7 +59,7 @@ def derivative(context: Context) -> Subject:
     return Subject(f"the backward of {first.name}", [*leaves, *cotangents], compute, None, first.source, first.size)
 
 
-def _judged(context: Context, second: Context) -> Outcome:
+def _judged(second: Context) -> Outcome:
     findings: list[Finding] = []
     checks = dict(check_leaves(second, findings))
     outcome = Outcome(second_order=list(checks.values()))
@@ -71,8 +71,8 @@ def _judged(context: Context, second: Context) -> Outcome:
     wrong = [name for name, check in checks.items() if check.verdict is Verdict.WRONG]
     if wrong:
         message = (
-            f"double backward is wrong in {', '.join(wrong)}: the first derivative is right, but its own derivative is not; "
-            f"use only saved tensors and differentiable operations in backward, or mark it with @once_differentiable"
+            f"double backward is wrong in {', '.join(wrong)}: the first derivative is right, but its own derivative is "
+            f"not; use only saved tensors and differentiable operations in backward, or mark it @once_differentiable"
         )
         outcome.findings.append(Finding("second-order", "error", message))
     return outcome
@@ -82,6 +82,6 @@ def _untracked(name: str) -> Finding:
     return Finding(
         "second-order",
         "warning",
-        f"the backward of {name} returns tensors without a graph, so a double backward through it would silently miss this "
-        f"layer; mark it with @once_differentiable, so that it raises instead",
+        f"the backward of {name} returns tensors without a graph, so a double backward through it would silently miss "
+        f"this layer; mark it with @once_differentiable, so that it raises instead",
     )

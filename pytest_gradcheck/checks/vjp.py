@@ -1,4 +1,4 @@
-"""Is the gradient that autograd returns the derivative of the forward? Every leaf by name, element by element or projected."""
+"""Is autograd's gradient the derivative of the forward? Every leaf by name, element by element or projected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Vjp:
     def run(self, context: Context) -> Outcome:
         """Checks every leaf; with a budget, first by projections, which decide cheaply."""
         outcome = Outcome()
-        if not all(output.isfinite().all() for output in context.baseline):
+        if not context.finite:
             outcome.findings.append(_non_finite(context))
         measured = dict(check_leaves(context, outcome.findings))
         outcome.tensors = [measured[leaf.name] for leaf in context.subject.leaves]
@@ -147,7 +147,11 @@ def _precision(leaf: Leaf, judgement: Judgement) -> Finding:
 def _excused(leaf: Leaf, comparison: Comparison) -> Finding:
     kinds = Counter(comparison.excuses.values())
     first = comparison.probes[min(comparison.excuses)]
-    where = f"{leaf.name}{list(leaf.index(first.position))}" if first.position is not None else f"a line through {leaf.name}"
+    where = (
+        f"{leaf.name}{list(leaf.index(first.position))}"
+        if first.position is not None
+        else f"a line through {leaf.name}"
+    )
     kind = kinds.most_common(1)[0][0]
     said = {
         "kink": "is a kink: autograd's value is a subgradient there, which is right",
@@ -160,15 +164,17 @@ def _excused(leaf: Leaf, comparison: Comparison) -> Finding:
 
 def _non_finite(context: Context) -> Finding:
     count = sum(int((~output.isfinite()).sum()) for output in context.baseline)
-    return Finding("non-finite", "warning", f"{count} output elements are nan or infinite; they were left out of the check")
+    return Finding(
+        "non-finite", "warning", f"{count} output elements are nan or infinite; they were left out of the check"
+    )
 
 
 def _no_power(leaf: Leaf) -> Finding:
     return Finding(
         "no-power",
         "warning",
-        f"the gradient of {leaf.name} is zero, by autograd and in value: this check of it could not have failed; choose "
-        f"inputs where it is not zero",
+        f"the gradient of {leaf.name} is zero, by autograd and in value: this check of it could not have failed; "
+        f"choose inputs where it is not zero",
     )
 
 

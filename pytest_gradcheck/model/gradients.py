@@ -92,18 +92,23 @@ class TensorCheck:
     def from_dict(cls, data: Mapping[str, Any]) -> TensorCheck:
         """The inverse of what `Report.to_dict` makes of it."""
         worst = data["worst"]
-        return cls(**{
-            **data,
-            "shape": tuple(data["shape"]),
-            "relative_error": decode_number(data["relative_error"]),
-            "error_bar": decode_number(data["error_bar"]),
-            "verdict": Verdict(data["verdict"]),
-            "worst": None
-            if worst is None
-            else Worst(
-                tuple(worst["index"]), decode_number(worst["autograd"]), decode_number(worst["numeric"]), worst["part"]
-            ),
-        })
+        return cls(
+            **{
+                **data,
+                "shape": tuple(data["shape"]),
+                "relative_error": decode_number(data["relative_error"]),
+                "error_bar": decode_number(data["error_bar"]),
+                "verdict": Verdict(data["verdict"]),
+                "worst": None
+                if worst is None
+                else Worst(
+                    tuple(worst["index"]),
+                    decode_number(worst["autograd"]),
+                    decode_number(worst["numeric"]),
+                    worst["part"],
+                ),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -187,13 +192,15 @@ class Report:
         if data.get("version") != REPORT_VERSION:
             raise ValueError(f"this report has version {data.get('version')!r}; version {REPORT_VERSION} is understood")
         own = {key: value for key, value in data.items() if key not in {"version", "verdict", "passed"}}
-        return cls(**{
-            **own,
-            "tensors": tuple(map(TensorCheck.from_dict, own["tensors"])),
-            "second_order": tuple(map(TensorCheck.from_dict, own["second_order"])),
-            "findings": tuple(Finding(**finding) for finding in own["findings"]),
-            "settings": Settings.from_dict(own["settings"]),
-        })
+        return cls(
+            **{
+                **own,
+                "tensors": tuple(map(TensorCheck.from_dict, own["tensors"])),
+                "second_order": tuple(map(TensorCheck.from_dict, own["second_order"])),
+                "findings": tuple(Finding(**finding) for finding in own["findings"]),
+                "settings": Settings.from_dict(own["settings"]),
+            }
+        )
 
     def __str__(self) -> str:
         # The one upward import of this floor: a report prints itself, and the words live with the other renderers.

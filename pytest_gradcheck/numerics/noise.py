@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from pytest_gradcheck.numerics.stencil import Line
 
 POINTS = 8
-#: The spacings to try. Too small and neighbouring values coincide; too large and the differences see the function itself.
+#: The spacings to try. Too small and values coincide; too large and the differences see the function.
 SPACINGS = (1e-10, 1e-8, 1e-6, 1e-4)
 
 
@@ -40,7 +41,7 @@ def _level(values: list[float]) -> float | None:
     """The first level of the difference table at which three neighbours agree within a factor of four."""
     table, sigmas, mixed = values, [], []
     for k in range(1, POINTS):
-        table = [after - before for before, after in zip(table, table[1:], strict=False)]
+        table = [after - before for before, after in pairwise(table)]
         gamma = math.factorial(k) ** 2 / math.factorial(2 * k)
         sigmas.append(math.sqrt(gamma * sum(entry * entry for entry in table) / len(table)))
         mixed.append(min(table) < 0 < max(table))

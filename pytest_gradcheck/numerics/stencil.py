@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 #: `line(h) -> (value at h minus value at 0, displacement as realised)`.
@@ -26,7 +27,7 @@ UNKNOWN = Derivative(math.nan, math.inf)
 
 
 def central(line: Line, eps: float) -> float:
-    """The central quotient `(J(t + eps) - J(t - eps)) / (2 eps)`, over the realised displacement; nan off the domain."""
+    """The quotient `(J(t + eps) - J(t - eps)) / (2 eps)`, over the realised displacement; nan off the domain."""
     above, up = line(eps)
     below, down = line(-eps)
     return (above - below) / (up - down) if up > down else math.nan
@@ -64,8 +65,8 @@ def ladder(line: Line, largest: float = 0.2, halvings: int = 30) -> Ladder:
     """The quotients at `largest / 2**k`, k = 0 .. halvings; every value serves all three orders."""
     steps = [largest / 2**k for k in range(halvings + 1)]
     second = [central(line, step) for step in steps]
-    fourth = [(4 * fine - coarse) / 3 for coarse, fine in zip(second, second[1:], strict=False)]
-    sixth = [(16 * fine - coarse) / 15 for coarse, fine in zip(fourth, fourth[1:], strict=False)]
+    fourth = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
+    sixth = [(16 * fine - coarse) / 15 for coarse, fine in pairwise(fourth)]
     return Ladder(steps, second, fourth, sixth)
 
 
@@ -104,12 +105,12 @@ def calibrated(line: Line, noise: float) -> Derivative:
 def one_sided(line: Line, noise: float, side: int, largest: float = 1e-2, halvings: int = 16) -> Derivative:
     """The derivative from one side only, at the edge of a domain; `side` is +1 or -1.
 
-    Quotients `D(h)` on a ladder of halved steps, extrapolated twice: `E = 2 D(h/2) - D(h)`, `F = (4 E(h/2) - E(h)) / 3`.
+    Quotients `D(h)` on a ladder of halved steps, extrapolated: `E = 2 D(h/2) - D(h)`, `F = (4 E(h/2) - E(h)) / 3`.
     """
     steps = [largest / 2**k for k in range(halvings + 1)]
     first = [_quotient(line, side * step) for step in steps]
-    second = [2 * fine - coarse for coarse, fine in zip(first, first[1:], strict=False)]
-    third = [(4 * fine - coarse) / 3 for coarse, fine in zip(second, second[1:], strict=False)]
+    second = [2 * fine - coarse for coarse, fine in pairwise(first)]
+    third = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
     best = UNKNOWN
     for k in range(len(third) - 1):
         claim = abs(third[k] - second[k + 1]) + abs(third[k] - third[k + 1]) + 8 * noise / steps[k + 2]

@@ -1,4 +1,4 @@
-"""A gradient report as terminal text: what, where, how big, against which bound, with which seed, and the next command."""
+"""A gradient report as terminal text: what, where, how big, against which bound, which seed, the next command."""
 
 from __future__ import annotations
 
@@ -52,15 +52,25 @@ def _table(checks: tuple[TensorCheck, ...]) -> list[str]:
         for c in shown
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     if len(shown) < len(checks):
         lines.append(f"  ... and {_tensors(len(checks) - len(shown))} GOOD")
     return lines
 
 
 def _verdict(check: TensorCheck) -> str:
-    how = "" if check.coverage >= 1 else " (projected)" if not check.coverage else f" ({check.coverage:.0%} of elements)"
-    why = f": {check.reason}" if check.reason else ", unproven" if check.verdict is Verdict.SUSPICIOUS and not check.proven else ""
+    how = (
+        "" if check.coverage >= 1 else " (projected)" if not check.coverage else f" ({check.coverage:.0%} of elements)"
+    )
+    why = (
+        f": {check.reason}"
+        if check.reason
+        else ", unproven"
+        if check.verdict is Verdict.SUSPICIOUS and not check.proven
+        else ""
+    )
     return f"{check.verdict}{why}{how}"
 
 

@@ -6,6 +6,7 @@ import torch
 
 from pytest_gradcheck.errors import UsageProblem
 
+
 def find(name: str) -> torch.device:
     """The device called `name`: "cpu", "cuda", "cuda:1", "mps", "xpu", or "auto" for the first accelerator there is.
 

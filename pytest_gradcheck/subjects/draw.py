@@ -16,8 +16,8 @@ from pytest_gradcheck.numerics.directions import generator
 def draw(marker: Marker, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The positional and keyword inputs that a marker specifies.
 
-    Shapes become tensors of the default dtype, from N(0, 1) or uniform inside the marker's domain; the same seed gives the
-    same numbers.
+    Shapes become tensors of the default dtype, from N(0, 1) or uniform inside the marker's domain; the same seed gives
+    the same numbers.
 
     Raises:
         UsageProblem: `inputs=` raised, or returned something that is not a tuple or a tensor.

@@ -51,7 +51,7 @@ def prepared(
 
 
 class _Arguments:
-    """The call's inputs in copies of their own; every evaluation is handed fresh clones, so that it may write into them."""
+    """The call's inputs in copies of their own; every evaluation gets fresh clones, so that it may write into them."""
 
     def __init__(
         self, inputs: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype, device: torch.device | None
@@ -159,16 +159,19 @@ def _materialise(
 
 
 def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
-    """Name, tensor and whether it is checked by default, for all parameters and captured tensors; ties come once."""
-    owned: dict[int, tuple[str, torch.Tensor, bool]] = {}
+    """Name, tensor and whether it is checked by default, for all parameters and captured tensors.
+
+    A tied tensor stands under each of its names, so that `wrt` knows them all; by default only the first is checked.
+    """
+    owned: list[tuple[str, torch.Tensor, bool]] = []
+    seen: set[int] = set()
     for root, value in roots.items():
-        if isinstance(value, torch.Tensor):
-            owned.setdefault(id(value), (root, value, value.requires_grad))
-            continue
-        for name, parameter in value.named_parameters(remove_duplicate=False):
+        pairs = [("", value)] if isinstance(value, torch.Tensor) else value.named_parameters(remove_duplicate=False)
+        for name, tensor in pairs:
             full = ".".join(part for part in (root, name.replace("_orig_mod.", "")) if part)
-            owned.setdefault(id(parameter), (full, parameter, parameter.requires_grad))
-    return list(owned.values())
+            owned.append((full, tensor, tensor.requires_grad and id(tensor) not in seen))
+            seen.add(id(tensor))
+    return owned
 
 
 def _chosen(
@@ -200,11 +203,15 @@ def _known(name: str, arguments: _Arguments, floating: Mapping[str, Any], parame
         return
     if name in arguments.tensors:
         dtype = str(arguments.tensors[name].dtype).removeprefix("torch.")
-        raise UsageProblem(f"wrt names {name!r}, which holds {dtype}: only floating and complex tensors have a gradient")
+        raise UsageProblem(
+            f"wrt names {name!r}, which holds {dtype}: only floating and complex tensors have a gradient"
+        )
     known = [*floating, *parameters]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageProblem(f"wrt names {name!r}, which is neither an input nor a parameter; {hint}known are {', '.join(known)}")
+    raise UsageProblem(
+        f"wrt names {name!r}, which is neither an input nor a parameter; {hint}known are {', '.join(known)}"
+    )
 
 
 def _device(name: str | None) -> torch.device | None:

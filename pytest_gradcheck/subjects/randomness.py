@@ -30,8 +30,8 @@ def untouched(device: torch.device) -> Iterator[None]:
 class Replayed:
     """Makes every evaluation draw the same random numbers, so that dropout and noise become deterministic functions.
 
-    The states that follow the seed are made once and set again before every evaluation; that is some microseconds, where
-    seeding anew would cost more than the evaluation of a small layer.
+    The states that follow the seed are made once and set again before every evaluation; that is some microseconds,
+    where seeding anew would cost more than the evaluation of a small layer.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -57,7 +57,9 @@ class Replayed:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Runs a block with the global generators seeded, and puts them back."""
-    device = torch.device("cuda") if torch.cuda.is_available() and torch.cuda.is_initialized() else torch.device("cpu")
+    # A CUDA context that nobody has made yet has no random state to keep, and making one costs memory.
+    ready = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    device = torch.device("cuda" if ready else "cpu")
     with untouched(device):
         Replayed(seed, device)
         yield

@@ -58,10 +58,11 @@ def resolve(subject: Any) -> Resolved:
     if inspect.ismethod(subject) and isinstance(owner, nn.Module):
         method = subject.__name__
         name = f"{type(owner).__name__}.{method}"
-        return Resolved(name, lambda module: getattr(module, method), owner, (), None, where(subject))  # type: ignore[no-any-return]
+        return Resolved(name, lambda module: getattr(module, method), owner, (), None, where(subject))
     if not callable(subject):
         raise UsageProblem(
-            f"cannot check the gradient of {subject!r}: a subject is an autograd.Function class, an nn.Module or a callable"
+            f"cannot check the gradient of {subject!r}: a subject is an autograd.Function class, an nn.Module or "
+            f"another callable"
         )
     return Resolved(_name(subject), lambda _: subject, None, tuple(_captured(subject)), None, where(subject))
 
@@ -95,7 +96,7 @@ def _name(subject: Any) -> str:
     return getattr(subject, name, None) or type(subject).__name__
 
 
-def _captured(subject: Any, name: str = "") -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
+def _captured(subject: Any) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
     """Modules and floating tensors that a callable uses beside its inputs, by the name it knows them under."""
     if isinstance(subject, functools.partial):
         bound = [(f"args[{i}]", value) for i, value in enumerate(subject.args)] + list(subject.keywords.items())

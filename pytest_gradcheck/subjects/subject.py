@@ -40,7 +40,7 @@ class Leaf:
         return self.tensor.numel() * (2 if self.tensor.is_complex() else 1)
 
     def real(self, tensor: torch.Tensor | None = None) -> torch.Tensor:
-        """The leaf's values (or those of a tensor of its shape) as real numbers; complex ones get a last axis of two."""
+        """The leaf's values (or a tensor of its shape) as real numbers; complex ones get a last axis of two."""
         found = (self.tensor if tensor is None else tensor).detach()
         return torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
 
@@ -90,7 +90,7 @@ class Subject:
         self._compute = compute
 
     def evaluate(self) -> list[torch.Tensor]:
-        """The outputs at the leaves' present values, in grad mode: perturbed points take the same path as the backward."""
+        """The outputs at the leaves' present values, in grad mode, so that every point takes the backward's path."""
         self.calls += 1
         with torch.enable_grad():
             return self._compute()
@@ -105,7 +105,7 @@ class Subject:
         leaves = [leaf.tensor for leaf in self.leaves]
         found: Sequence[torch.Tensor | None] = [None] * len(leaves)
         if pairs:
-            found = _backward(*zip(*pairs, strict=True), leaves=leaves, create_graph=create_graph)
+            found = _backward([y for y, _ in pairs], [v for _, v in pairs], leaves, create_graph)
         values = [
             torch.zeros_like(leaf) if value is None else value.to_dense() if value.layout != torch.strided else value
             for leaf, value in zip(leaves, found, strict=True)
@@ -177,8 +177,8 @@ def _backward(
     except RuntimeError as error:
         if "use_reentrant" not in str(error):
             raise
-    # Re-entrant checkpoints refuse autograd.grad, and only backward() reaches the parameters inside of them. The outputs'
-    # graph was not consumed by the refusal. Gradients land in .grad of the copies and are taken away again.
+    # Re-entrant checkpoints refuse autograd.grad, and only backward() reaches the parameters inside of them. The
+    # refusal did not consume the graph. Gradients land in .grad of the copies and are taken away again.
     for leaf in leaves:
         leaf.grad = None
     torch.autograd.backward(outputs, cotangents, create_graph=create_graph)
