@@ -20,6 +20,7 @@ from pytest_gradcheck.options import KEY
 from pytest_gradcheck.render.text import headline
 
 VERDICT = "gradcheck_verdict"
+CHECK = "a gradient check"
 
 
 class Checker:
@@ -47,9 +48,12 @@ class Checker:
         """
         __tracebackhide__ = True
         self.calls += 1
-        drawn_inputs, drawn_kwargs = self._drawn() if not inputs and kwargs is None else (inputs, kwargs)
-        question = load("pytest_gradcheck.engine", "Question")(
-            subject, drawn_inputs, drawn_kwargs, wrt if wrt is not None else self._marker.wrt
+        if not inputs or kwargs is None:
+            drawn_inputs, drawn_kwargs = self._drawn()
+            inputs = inputs or drawn_inputs
+            kwargs = drawn_kwargs if kwargs is None else kwargs
+        question = load("pytest_gradcheck.engine", "Question", CHECK)(
+            subject, inputs, kwargs, wrt if wrt is not None else self._marker.wrt
         )
         parsed = self._item.config.stash[KEY]
         weaker = [
@@ -59,7 +63,11 @@ class Checker:
             parsed.ini,
             {"seed": seed(self._item)},
         ]
-        report: Report = load("pytest_gradcheck.engine", "run")(question, options, *weaker, rerun=rerun(self._item))
+        run = load("pytest_gradcheck.engine", "run", CHECK)
+        try:
+            report: Report = run(question, options, *weaker, rerun=rerun(self._item, self._marker))
+        except UsageProblem as problem:
+            raise problem.with_traceback(None)  # noqa: B904  its cause, the user's own error, stays; the engine's frames go
         self._item.user_properties.append((VERDICT, report.verdict.value))
         if not report.passed:
             raise GradientMismatch(str(report), report)
@@ -68,7 +76,7 @@ class Checker:
         return report
 
     def _drawn(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        drawn: tuple[tuple[Any, ...], dict[str, Any]] = load("pytest_gradcheck.subjects.draw", "draw")(
+        drawn: tuple[tuple[Any, ...], dict[str, Any]] = load("pytest_gradcheck.subjects.draw", "draw", CHECK)(
             self._marker, seed(self._item, self._marker)
         )
         return drawn
@@ -94,11 +102,8 @@ def check_returned(item: pytest.Item, marker: Marker, result: Any, checker: Chec
         raise UsageProblem(
             f"{item.name} returned inputs, but its gradcheck mark names inputs too: give them in one place"
         )
-    subject = load("pytest_gradcheck.subjects.draw", "build")(subject, marker)
-    if inputs:
-        checker(subject, *inputs, kwargs=marker.kwargs)
-    else:
-        checker(subject)
+    subject = load("pytest_gradcheck.subjects.draw", "build", CHECK)(subject, marker)
+    checker(subject, *inputs)
 
 
 def seed(item: pytest.Item, marker: Marker | None = None) -> int:
@@ -122,7 +127,7 @@ def rerun(item: pytest.Item, marker: Marker | None = None) -> str:
 def seeded(item: pytest.Item, marker: Marker | None) -> Iterator[None]:
     """Seeds the global generators for one item, so that its report depends neither on order nor on other tests."""
     try:
-        replayed = load("pytest_gradcheck.subjects.randomness", "seeded")
+        replayed = load("pytest_gradcheck.subjects.randomness", "seeded", CHECK)
     except UsageProblem:
         yield  # without torch the check itself will say so, in its own words
         return

@@ -81,13 +81,13 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | Non
     """
     if not _is_layer(target) or target.__module__ != collector.getparent(pytest.Module).obj.__name__:
         return None
-    own = [mark for mark in _all_marks(target) if mark.name == MARK]
-    if not own or not _first_name(collector, target):
+    own = _own(_all_marks(target))
+    if not own or not _first_name(collector, name, target):
         return None
     node = f"{collector.nodeid}::{name}"
-    markers = [_read(collector, node, mark) for mark in own]
+    markers = [_read(node, mark) for mark in own]
     for marker in markers:
-        _check_init(collector, node, target, marker)
+        _check_init(node, target, marker)
     devices: list[str | None] = [*collector.config.stash[KEY].devices] or [None]
     items = []
     for label, marker in zip(labels(markers), markers, strict=True):
@@ -99,21 +99,22 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | Non
 
 
 def check_marks(collector: Any, name: str, target: Any) -> None:
-    """Validates the marks of a test function or test class, and turns production marks into pytest's.
+    """Turns production marks on a test function or class into pytest's, and validates those of the class.
+
+    Those of a function are validated by `generate`, which knows the marks of its module and of its parameters too.
 
     Raises:
         pytest.Collector.CollectError: A mark's arguments are wrong; the text has the node id.
     """
-    if inspect.isfunction(target):
-        if not collector.istestfunction(target, name):
-            return
-        for mark in vars(target).pop(marks.ATTRIBUTE, ()):
-            pytest.mark.gradcheck(*mark.args, **mark.kwargs)(target)
-    elif not (inspect.isclass(target) and collector.istestclass(target, name)):
+    a_class = inspect.isclass(target) and collector.istestclass(target, name)
+    if not a_class and not (inspect.isfunction(target) and collector.istestfunction(target, name)):
         return
-    for mark in _pytest_marks(target):
-        if mark.name == MARK:
-            _read(collector, f"{collector.nodeid}::{name}", mark)
+    if marks.ATTRIBUTE in vars(target):
+        for mark in vars(target)[marks.ATTRIBUTE]:
+            pytest.mark.gradcheck(*mark.args, **mark.kwargs)(target)
+        delattr(target, marks.ATTRIBUTE)
+    for mark in _own(_pytest_marks(target)) if a_class else ():
+        _read(f"{collector.nodeid}::{name}", mark)
 
 
 def labels(markers: list[Marker]) -> list[str]:
@@ -125,40 +126,49 @@ def labels(markers: list[Marker]) -> list[str]:
 
 
 def generate(metafunc: pytest.Metafunc) -> None:
-    """Makes one item per mark and per device of a test function."""
-    own = [mark for mark in metafunc.definition.own_markers if mark.name == MARK]
-    marked = next(metafunc.definition.iter_markers(MARK), None) is not None
-    if len(own) > 1:
+    """Makes one item per mark and per device of a test function; knows the marks of the parameters made before.
+
+    Raises:
+        pytest.Collector.CollectError: A mark's arguments are wrong; the text has the node id.
+    """
+    node = metafunc.definition.nodeid
+    markers = [_read(node, mark) for mark in _nearest(metafunc.definition)]
+    of_parameters = [_read(node, mark) for call in metafunc._calls for mark in _own(call.marks)]
+    if len(markers) > 1:
         metafunc.fixturenames.append(WHICH)
-        ids = labels([read(mark.args, mark.kwargs) for mark in own])
-        metafunc.parametrize(WHICH, range(len(own)), indirect=True, ids=ids)
+        metafunc.parametrize(WHICH, range(len(markers)), indirect=True, ids=labels(markers))
     devices = metafunc.config.stash[KEY].devices
-    if not devices or not (marked or PER_DEVICE & set(metafunc.fixturenames)):
-        return
-    if "gradcheck_device" not in metafunc.fixturenames:
-        metafunc.fixturenames.append("gradcheck_device")
-    if len(devices) > 1:
+    if len(devices) > 1 and (markers or of_parameters or PER_DEVICE & set(metafunc.fixturenames)):
+        if "gradcheck_device" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("gradcheck_device")
         metafunc.parametrize("gradcheck_device", devices, indirect=True, ids=list(devices))
 
 
 def marker_of(item: pytest.Item) -> Marker | None:
-    """The marker that an item is checked by: its own, else that of the nearest class or module, else None.
+    """The marker that an item is checked by: its parameter's, its own, that of the nearest class or module, else None.
 
     Raises:
         UsageProblem: The mark's arguments are wrong.
     """
     if isinstance(item, LayerItem):
         return item.marker
-    own = [mark for mark in item.own_markers if mark.name == MARK]
-    which = getattr(item, "callspec", None)
-    if len(own) > 1 and which is not None and WHICH in which.params:
-        mark = own[which.params[WHICH]]
-    else:
-        found = own[-1] if own else item.get_closest_marker(MARK)
-        if found is None:
-            return None
-        mark = found
+    call = getattr(item, "callspec", None)
+    found = (_own(call.marks) if call else []) or _nearest(item)
+    if not found:
+        return None
+    which = call.params.get(WHICH, -1) if call else -1
+    mark = found[which if which < len(found) else -1]
     return read(mark.args, mark.kwargs)
+
+
+def device_of(item: pytest.Item) -> str | None:
+    """The device that an item is asked to run on, or None where none was asked for."""
+    if isinstance(item, LayerItem):
+        return item.device
+    devices = item.config.stash[KEY].devices
+    call = getattr(item, "callspec", None)
+    device: str | None = call.params.get("gradcheck_device") if call else None
+    return device or (devices[0] if devices else None)
 
 
 def skip_unless_enabled(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
@@ -179,16 +189,12 @@ def _is_layer(target: Any) -> bool:
     return issubclass(target, (torch.nn.Module, torch.autograd.Function))
 
 
-def _first_name(collector: Any, target: type) -> bool:
-    """Whether a class is met for the first time under this collector: an alias makes no second item."""
-    seen = collector.stash.setdefault(_SEEN, set())
-    if target in seen:
-        return False
-    seen.add(target)
-    return True
+def _first_name(collector: Any, name: str, target: type) -> bool:
+    """Whether a class is met under its first name in this collector: an alias makes no second item."""
+    return collector.stash.setdefault(_NAMES, {}).setdefault(target, name) == name
 
 
-_SEEN = pytest.StashKey[set[type]]()
+_NAMES = pytest.StashKey[dict[type, str]]()
 
 
 def _all_marks(target: type) -> list[pytest.Mark]:
@@ -203,18 +209,34 @@ def _pytest_marks(target: Any) -> list[pytest.Mark]:
     return [mark.mark if isinstance(mark, pytest.MarkDecorator) else mark for mark in found]
 
 
-def _read(collector: Any, node: str, mark: pytest.Mark) -> Marker:
+def _own(found: Iterable[pytest.Mark]) -> list[pytest.Mark]:
+    """The gradcheck marks among others."""
+    return [mark for mark in found if mark.name == MARK]
+
+
+def _nearest(item: pytest.Item) -> list[pytest.Mark]:
+    """The gradcheck marks of the nearest thing that has any: the test itself, its class, its module."""
+    for node in reversed(item.listchain()):
+        # A class node's own markers hold those of its bases too; the most derived class is the nearer one.
+        owners = map(_pytest_marks, node.obj.__mro__) if isinstance(node, pytest.Class) else [node.own_markers]
+        for found in map(_own, owners):
+            if found:
+                return found
+    return []
+
+
+def _read(node: str, mark: pytest.Mark) -> Marker:
     try:
         return read(mark.args, mark.kwargs)
     except UsageProblem as problem:
-        raise collector.CollectError(f"{node}: {problem}") from None
+        raise pytest.Collector.CollectError(f"{node}: {problem}") from None
 
 
-def _check_init(collector: Any, node: str, target: type, marker: Marker) -> None:
+def _check_init(node: str, target: type, marker: Marker) -> None:
     is_module = issubclass(target, sys.modules["torch"].nn.Module)
     try:
         accepts_no_init(marker, target, is_module)
         if is_module:
             check_constructor(marker, target)
     except UsageProblem as problem:
-        raise collector.CollectError(f"{node}: {problem}") from None
+        raise pytest.Collector.CollectError(f"{node}: {problem}") from None

@@ -10,8 +10,8 @@ from pytest_gradcheck.errors import UsageProblem
 INSTALL = "pip install 'pytest-gradcheck[torch]'"
 
 
-def load(module: str, name: str) -> Any:
-    """The attribute `name` of a module that needs torch.
+def load(module: str, name: str, asked: str | None = None) -> Any:
+    """The attribute `name` of a module that needs torch; `asked` is what the user asked for, where it is not `name`.
 
     Raises:
         UsageProblem: torch or numpy is not installed.
@@ -21,4 +21,4 @@ def load(module: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in {"torch", "numpy"}:
             raise
-        raise UsageProblem(f"{name} needs {error.name}, which is not installed: {INSTALL}") from error
+        raise UsageProblem(f"{asked or name} needs {error.name}, which is not installed: {INSTALL}") from error

@@ -47,6 +47,7 @@ class Options:
         command_line: Options of a check by their name in `Settings`.
         ini: The same from the ini file.
         modules: Whether marked layers of ordinary modules are collected.
+        asked_devices: Whether the devices stand on the command line.
     """
 
     enabled: bool
@@ -54,10 +55,12 @@ class Options:
     command_line: Mapping[str, Any]
     ini: Mapping[str, Any]
     modules: bool
+    asked_devices: bool = False
 
     def spelled(self) -> list[str]:
         """The command-line options that a rerun must repeat, quoted for a shell."""
         words = [_word(name, value) for name, value in self.command_line.items() if name != "seed"]
+        words += [_word("device", device) for device in self.devices if self.asked_devices]
         return [shlex.quote(word) for word in words]
 
 
@@ -103,15 +106,17 @@ def parse(config: pytest.Config) -> Options:
         command_line = {name: config.getoption(f"gradcheck_{name}") for name, *_ in OPTIONS}
         command_line["strict"] = config.getoption("gradcheck_strict")
         ini = {name: _ini(config, f"gradcheck_{name}") for name in command_line}
-        asked = config.getoption("gradcheck_device") or _ini(config, "gradcheck_device") or []
-        spelled = "--gradcheck-device" if config.getoption("gradcheck_device") else "ini option gradcheck_device"
-        devices = dict.fromkeys(validate({"device": device}, lambda _: spelled)["device"] for device in asked)
+        asked = config.getoption("gradcheck_device")
+        spelled = "--gradcheck-device" if asked else "ini option gradcheck_device"
+        named = asked or _ini(config, "gradcheck_device") or []
+        devices = dict.fromkeys(validate({"device": device}, lambda _: spelled)["device"] for device in named)
         return Options(
             enabled=_enabled(config),
             devices=tuple(devices),
             command_line=validate(command_line, lambda name: f"--gradcheck-{name}"),
             ini=validate(ini, lambda name: f"ini option gradcheck_{name}"),
             modules=bool(config.getoption("gradcheck_modules") or _ini(config, "gradcheck_modules")),
+            asked_devices=bool(asked),
         )
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from None

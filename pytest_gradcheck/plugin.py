@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_gradcheck import collect, options
-from pytest_gradcheck.checking import VERDICT, Checker, check_returned, seeded
+from pytest_gradcheck.checking import CHECK, VERDICT, Checker, check_returned, seeded
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
@@ -37,8 +37,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     parsed = config.stash[KEY]
     if not parsed.enabled:
         return None
-    chosen = " ".join(parsed.spelled()) or "defaults"
-    return f"gradcheck: {chosen}" + (f", devices {', '.join(parsed.devices)}" if parsed.devices else "")
+    chosen = [" ".join(parsed.spelled()) or "defaults"]
+    if parsed.devices and not parsed.asked_devices:
+        chosen.append(f"devices {', '.join(parsed.devices)}")
+    return f"gradcheck: {', '.join(chosen)}"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -55,9 +57,12 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     return items
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item per gradcheck mark and per device."""
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, Any, Any]:
+    """One item per gradcheck mark and per device, after every other parametrization: parameters may carry marks."""
+    result = yield
     collect.generate(metafunc)
+    return result
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -86,16 +91,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     marker = collect.marker_of(pyfuncitem)
     if marker is None:
         return None
+    device = _available(collect.device_of(pyfuncitem))
     if isinstance(pyfuncitem, collect.LayerItem):
-        here = _available(pyfuncitem.device)
-        subject = load("pytest_gradcheck.subjects.draw", "construct")(pyfuncitem.target, marker)
-        Checker(pyfuncitem, marker, here)(subject)
+        subject = load("pytest_gradcheck.subjects.draw", "construct", CHECK)(pyfuncitem.target, marker)
+        Checker(pyfuncitem, marker, device)(subject)
         return True
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     fixture = pyfuncitem.funcargs.get("gradcheck")
     result = pyfuncitem.obj(**arguments)
-    asked = pyfuncitem.config.stash[KEY].devices
-    device = str(pyfuncitem.funcargs["gradcheck_device"]) if asked else None
     used = isinstance(fixture, Checker) and fixture.calls > 0
     check_returned(pyfuncitem, marker, result, Checker(pyfuncitem, marker, device), used)
     return True
@@ -130,7 +133,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             for verdict in ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "WRONG")
             if counts[verdict]
         )
-        terminalreporter.write_line(f"gradcheck: {counts.total()} gradient checks: {said}")
+        checks = f"{counts.total()} gradient check{'s' if counts.total() != 1 else ''}"
+        terminalreporter.write_line(f"gradcheck: {checks}: {said}")
 
 
 @pytest.fixture
@@ -156,7 +160,8 @@ def _which_mark(request: pytest.FixtureRequest) -> int:
 def _available(device: str | None) -> str | None:
     if device is None:
         return None
+    find = load("pytest_gradcheck.subjects.devices", "find", "--gradcheck-device")
     try:
-        return str(load("pytest_gradcheck.subjects.devices", "find")(device))
+        return str(find(device))
     except UsageProblem as problem:
         pytest.skip(str(problem))
