@@ -149,4 +149,10 @@ class Loop:
         return Failure(self.plan.steps - 1, "optimizer", "parameter", kind, owner, name, (said,))
 
     def _collapsed(self) -> Failure | None:
-        return collapsed(self.loss, self._classes, [grad for _, grad in self._grads()])
+        tables = (item.weight for item in self.model.modules() if isinstance(item, (nn.Embedding, nn.EmbeddingBag)))
+        sparse = set(map(id, tables))
+        return collapsed(
+            self.loss,
+            self._classes,
+            [item.grad for item in self._parameters if item.grad is not None and id(item) not in sparse],
+        )

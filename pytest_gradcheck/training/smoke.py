@@ -44,7 +44,7 @@ def train_smoke(
     """Train for a few steps and report the first thing that goes wrong.
 
     Before each optimizer step the loss and all gradients are read at once. The run ends at the first nan or infinity.
-    It also fails when it collapses: the loss within 1 % of ln(classes) and more than 70 % of gradients exactly zero.
+    It also fails when it collapses: no better than guessing, and more than 70 % of gradients exactly zero.
     A healthy run computes bit for bit what a bare loop computes after `torch.manual_seed(seed)`.
 
     Args:

@@ -9,12 +9,13 @@ import torch
 
 from pytest_gradcheck.model.training import Failure
 
-#: Loss within this share of ln(classes), and more than this share of gradients exactly zero: validated on healthy and
-#: sick AlexNets, where nets that only learn slowly have the loss but not the zeros.
-NEAR_GUESSING, ZERO_SHARE = 0.01, 0.7
+#: A collapsed net's loss is where guessing puts it, ln(classes), or a little above: the same rate that broke it keeps
+#: pushing its last biases around (2.31 to 2.38 for ten classes). Nets that only learn slowly have that loss too, but
+#: half of their gradients, not more than 70 %, are exactly zero.
+BELOW_GUESSING, ABOVE_GUESSING, ZERO_SHARE = 0.01, 0.05, 0.7
 #: The share of its initial loss below which one batch counts as memorised.
 MEMORISED = 0.05
-_WINDOW = 5
+_WINDOW = 10
 
 
 def collapsed(losses: list[float], classes: int | None, grads: list[torch.Tensor]) -> Failure | None:
@@ -23,13 +24,13 @@ def collapsed(losses: list[float], classes: int | None, grads: list[torch.Tensor
     Args:
         losses: Finite losses of every step.
         classes: Number of classes, or None where the loss is not a classification's.
-        grads: Gradients of the last step.
+        grads: Gradients of the last step, but for embeddings, whose unused rows have none by design.
     """
     if classes is None or classes < 2 or not grads:
         return None
     guessing = math.log(classes)
-    recent = fmean(losses[-_WINDOW:])
-    if abs(recent - guessing) > NEAR_GUESSING * guessing:
+    recent = fmean(losses[-max(1, min(_WINDOW, len(losses) // 2)) :])
+    if not -BELOW_GUESSING <= recent / guessing - 1 <= ABOVE_GUESSING:
         return None
     total = sum(grad.numel() for grad in grads)
     zeros = total - int(torch.stack([torch.count_nonzero(grad).cpu() for grad in grads]).sum())
