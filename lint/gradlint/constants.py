@@ -96,7 +96,11 @@ def _name(name: cst.Name, names: Names, known: Environment) -> object:
     if binding is None or binding.kind is not BindingKind.ASSIGNMENT or binding.scope.kind is ScopeKind.CLASS:
         return UNKNOWN
     # Only numbers and strings stay what they were bound to; a list can grow.
-    return UNKNOWN if isinstance(binding.value, cst.List) else constant(binding.value, names)
+    if isinstance(binding.value, cst.List):
+        return UNKNOWN
+    # A loop's names mean nothing where this one was bound; those being followed must not be asked again.
+    following = {each: UNKNOWN for each, value in known.items() if value is UNKNOWN}
+    return constant(binding.value, names, {**following, name.value: UNKNOWN})
 
 
 def _arithmetic(kind: type[cst.BaseBinaryOp], left: object, right: object) -> object:

@@ -52,7 +52,7 @@ def summed(one: Links, other: Links, node: cst.CSTNode) -> Links | None:
         return None
     longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
     skips = len(shorter) == fork
-    around = tuple(link.again(bypassed=link.bypassed or skips) for link in longer[fork:])
+    around = tuple(link.again(bypassed=True) for link in longer[fork:]) if skips else longer[fork:]
     return through((*longer[:fork], *around), Link(LinkKind.RESIDUAL, node))
 
 

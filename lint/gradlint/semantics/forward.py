@@ -46,6 +46,7 @@ class ForwardTrace:
         self._layers: dict[str, Links] = {}
         self._numbers: dict[str, object] = {}
         self._depth = depth
+        self._bypassed: set[Link] = set()
         self.returned: list[Links] = []
         self.ended: list[Links] = []
 
@@ -55,7 +56,8 @@ class ForwardTrace:
         for index, parameter in enumerate(parameters):
             self._flows[parameter.name.value] = () if index == 0 else opaque(parameter)
         self._block(function.body)
-        return maximal([*self.returned, *self.ended, *self._flows.values()])
+        flows = [*self.returned, *self.ended, *self._flows.values()]
+        return maximal(flow for flow in flows if self._bypassed.isdisjoint(flow))
 
     # Statements
 
@@ -276,8 +278,17 @@ class ForwardTrace:
     def _summed(self, one: Links, other: Links, node: cst.CSTNode, *terms: cst.BaseExpression) -> Links:
         shifted = any(number(term, self._names, self._numbers) is not None for term in terms)
         together = None if shifted else summed(one, other, node)
-        self.ended += [one, other]
-        return opaque(node) if together is None else together
+        if together is None:
+            self.ended += [one, other]
+            return opaque(node)
+        shorter, longer = sorted((one, other), key=len)
+        fork = shared(one, other)
+        if len(shorter) == fork:
+            # What a skip connection leads around is no chain of its own any more.
+            self._bypassed.update(longer[fork:])
+        else:
+            self.ended.append(shorter)
+        return together
 
     # Layers
 

@@ -172,9 +172,10 @@ class LayerValues:
             left, right = self.items(value.left, known), self.items(value.right, known)
             return None if left is None or right is None else left + right
         if isinstance(value.operator, cst.Multiply):
-            items, times = self.items(value.left, known), integer(value.right, self._names, known)
-            if items is not None and times is not None and len(items) * times <= LONGEST:
-                return items * times
+            for repeated, count in ((value.left, value.right), (value.right, value.left)):
+                items, times = self.items(repeated, known), integer(count, self._names, known)
+                if items is not None and times is not None and len(items) * times <= LONGEST:
+                    return items * times
         return None
 
     def _is_dict(self, value: cst.BaseExpression) -> bool:

@@ -1,0 +1,163 @@
+"""Which classes are modules, also through other files, and what they hold."""
+
+from __future__ import annotations
+
+import pytest
+from gradlint.semantics.module_class import AttributeKind, calls_in_order
+from gradlint.semantics.project import ProjectIndex, file_facts
+from linting import unit
+
+
+def index(**files: str) -> ProjectIndex:
+    facts = [file_facts(text, name.replace("__", "."), is_package=name == "pkg") for name, text in files.items()]
+    return ProjectIndex.of(one for one in facts if one is not None)
+
+
+@pytest.mark.parametrize(
+    ("bases", "expected"),
+    [
+        ("nn.Module", True),
+        ("nn.Sequential", True),
+        ("Base", True),
+        ("Plain, nn.Module", True),
+        ("Generic[T], Base", True),
+        ("object", False),
+        ("Plain", False),
+        ("", False),
+        ("torch.autograd.Function", False),
+        ("nn.Parameter", False),
+        ("Unknown", None),
+        ("make()", None),
+        ("*bases", None),
+        ("Loop", None),
+    ],
+)
+def test_a_class_is_a_module_through_its_bases(bases: str, expected: bool | None) -> None:
+    u = unit(f"""
+        import torch
+        from torch import nn
+        from typing import Generic
+        from elsewhere import Unknown
+        class Base(nn.Module): pass
+        class Plain: pass
+        class Loop(Loop): pass
+        class Net({bases}): pass
+    """)
+    assert u.classes.all[-1].is_module is expected
+    assert [one.node.name.value for one in u.classes.modules] == ["Base", *(["Net"] if expected else [])]
+
+
+def test_a_base_in_another_file_is_followed_through_re_exports() -> None:
+    project = index(
+        pkg="from .core import Base as Exported\nfrom .star import *",
+        pkg__core="import torch.nn as nn\nclass Root(nn.Module): pass\nclass Base(Root): pass\nclass Other: pass",
+        pkg__star="from torch import nn\nclass Starred(nn.Module): pass",
+    )
+    text = """
+        import pkg
+        from pkg import Exported, Starred
+        from pkg.core import Other
+        from . import core
+        class A(Exported): pass
+        class B(pkg.Exported): pass
+        class C(Starred): pass
+        class D(core.Base): pass
+        class E(Other): pass
+        class F(pkg.core.Missing): pass
+    """
+    found = unit(text, module="pkg.model", project=project).classes.all
+    assert [one.is_module for one in found] == [True, True, True, True, False, None]
+    assert [one.is_module for one in unit(text, module="pkg.model").classes.all] == [None] * 6
+
+
+def test_the_index_knows_functions_methods_attributes_and_ends_on_loops() -> None:
+    project = index(
+        a="from b import x\ndef f(): pass\nclass C:\n    def m(self):\n        self.y, z.w = 1, 2\n    z = 1",
+        b="from a import x\nimport torch.nn as N\nL = N.Linear",
+    )
+    found = project.find_class("a.C")
+    assert found is not None
+    assert (found.methods, found.attributes, found.bases) == ({"m"}, {"y"}, ())
+    assert project.files["a"].functions == {"f"}
+    assert project.resolve("a.x") in ("a.x", "b.x")
+    assert project.resolve("b.L") == "torch.nn.Linear"
+    assert project.resolve("nowhere.x") == "nowhere.x"
+    assert project.find_class("a.f") is None
+
+
+def test_the_index_says_when_it_cannot_parse() -> None:
+    assert file_facts("def f(:", "a") is None
+
+
+NET = """
+    import torch
+    from torch import nn
+    from elsewhere import thing
+    class Net(nn.Module):
+        def __init__(self, n):
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+            self.w = nn.Parameter(torch.zeros(3))
+            self.register_buffer("mean", torch.zeros(3))
+            self.register_parameter("bias", None)
+            self.add_module("extra", nn.ReLU())
+            self.n = 3
+            self.names = ["a"]
+            self.scale = torch.ones(3)
+            self.unknown = thing(n)
+            self.parameter = n
+            self.a, self.b = thing(n)
+            self.sub = Sub()
+            setattr(self, "late", n)
+            other.fc2 = nn.Linear(3, 3)
+        def forward(self, x):
+            self.seen: int = 1
+            return self.fc(x)
+    class Sub(nn.Module): pass
+    class Dynamic(nn.Module):
+        def __init__(self):
+            for i in range(3):
+                self.add_module(f"fc{i}", nn.Linear(3, 3))
+    class Getter(nn.Module):
+        def __getattr__(self, name): pass
+    class Dict(nn.Module):
+        def f(self): self.__dict__.update(x=1)
+"""
+
+
+def test_what_a_module_holds() -> None:
+    net = unit(NET).classes.all[0]
+    kinds = {name: [place.kind for place in places] for name, places in net.attributes.items()}
+    layer, parameter, buffer = AttributeKind.LAYER, AttributeKind.PARAMETER, AttributeKind.BUFFER
+    plain, opaque = AttributeKind.PLAIN, AttributeKind.OPAQUE
+    assert kinds == {
+        "fc": [layer], "w": [parameter], "mean": [buffer], "bias": [parameter], "extra": [layer], "n": [plain],
+        "names": [plain], "scale": [plain], "unknown": [opaque], "parameter": [opaque], "a": [opaque], "b": [opaque],
+        "sub": [layer], "late": [opaque], "seen": [plain],
+    }  # fmt: skip
+    found = net.attribute("fc")
+    assert found is not None
+    assert (found.type, found.method) == ("torch.nn.Linear", net.methods["__init__"])
+    assert net.attribute("nothing") is None
+    assert net.forward is net.methods["forward"]
+
+
+def test_dynamic_classes_say_so() -> None:
+    assert [one.dynamic for one in unit(NET).classes.all] == [False, False, True, True, True]
+
+
+def test_lineage_and_enclosing() -> None:
+    u = unit("class A: pass\nclass B(A): pass\nclass C(B, A):\n    def f(self): pass\n")
+    a, b, c = u.classes.all
+    assert u.classes.lineage(c) == [c, b, a]
+    assert u.classes.enclosing(c.methods["f"]) is c
+    assert u.classes.enclosing(c.node) is None
+    assert u.classes.named("__main__.B") is b
+    assert u.classes.of(a.node) is a
+
+
+def test_calls_come_in_the_order_they_are_evaluated() -> None:
+    u = unit("class A:\n    def forward(self, x):\n        x = self.act(self.fc(x))\n        return self.out(x)\n")
+    forward = u.classes.all[0].forward
+    assert forward is not None
+    assert [u.names.self_attribute(call.func) for call in calls_in_order(forward)] == ["fc", "act", "out"]
