@@ -134,7 +134,7 @@ def _ini(config: pytest.Config, name: str) -> Any:
     """The ini value, or None; pytest's own message for a bad value does not say which option it belongs to."""
     try:
         value = config.getini(name)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, pytest.UsageError) as error:  # which of them depends on the pytest
         raise UsageProblem(f"ini option {name}: {error}") from None
     return None if value in ("", []) else value
 

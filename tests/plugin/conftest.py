@@ -1,4 +1,4 @@
-"""Runs pytest inside pytest. torch is loaded here, once: an inner run in this process must not be the first to load it."""
+"""Runs pytest inside pytest. torch is loaded here, once: an inner run must not be the first to load it."""
 
 from __future__ import annotations
 

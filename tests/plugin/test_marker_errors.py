@@ -1,0 +1,87 @@
+"""A wrong argument of a mark is an error of collection that has the node id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Suite = Callable[..., pytest.RunResult]
+
+PLACES = {
+    "a function": ("@pytest.mark.gradcheck((3,), {0})\ndef test_f():\n    return Swish", "test_it.py::test_f"),
+    "a method": (
+        "class TestC:\n    @pytest.mark.gradcheck((3,), {0})\n    def test_f(self):\n        return Swish",
+        "test_it.py::TestC::test_f",
+    ),
+    "a test class": (
+        "@pytest.mark.gradcheck((3,), {0})\nclass TestC:\n    def test_f(self):\n        return Swish",
+        "test_it.py::TestC",
+    ),
+    "a module": (
+        "pytestmark = pytest.mark.gradcheck((3,), {0})\ndef test_f():\n    return Swish",
+        "test_it.py::test_f",
+    ),
+    "a parameter": (
+        "@pytest.mark.parametrize('a', [pytest.param(1, marks=pytest.mark.gradcheck((3,), {0}))])\n"
+        "def test_f(a):\n    return Swish",
+        "test_it.py::test_f",
+    ),
+    "a layer": ("@pytest.mark.gradcheck((3,), {0})\nclass Layer(Scaled): pass", "test_it.py::Layer"),
+    "production code": (
+        "from pytest_gradcheck import marks\n@marks.gradcheck((3,), {0})\nclass Layer(Scaled): pass",
+        "test_it.py::Layer",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_misspelt_argument_names_the_node_and_what_was_meant(suite: Suite, place: str) -> None:
+    source, node = PLACES[place]
+    result = suite(source.format("epss=1e-4"))
+    result.assert_outcomes(errors=1)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [f"{node}: gradcheck has no argument 'epss' (did you mean 'eps'?); it takes *init*eps*"]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_it_is_found_without_the_option_too(suite: Suite) -> None:
+    suite(PLACES["a function"][0].format("epss=1e-4"), gradcheck=False).assert_outcomes(errors=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("eps=-1", "gradcheck: eps must be a positive number, not -1"),
+        (
+            "mode='centra'",
+            "gradcheck: mode must be one of auto, elementwise, projection, central, not 'centra'*'central'*",
+        ),
+        ("device='cudda'", "gradcheck: device must be one of cpu, *, not 'cudda' (did you mean 'cuda'?)"),
+        ("domain=(3, 2)", "gradcheck: domain= must rise, but 3 is not below 2"),
+    ],
+)
+def test_a_bad_value_names_the_argument(suite: Suite, arguments: str, said: str) -> None:
+    result = suite(PLACES["a function"][0].format(arguments))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"test_it.py::test_f: {said}"])
+
+
+def test_under_xdist_it_is_an_error_of_collection_as_well(suite: Suite, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_good="def test_good(): pass")
+    sources = [source.format("epss=1e-4") for source, _ in PLACES.values()]
+    for number, source in enumerate(sources[1:]):
+        header = "import pytest\nfrom layers import Scaled, Swish\n"
+        pytester.path.joinpath(f"test_bad{number}.py").write_text(header + source)
+    result = suite(sources[0], "-n2")
+    result.assert_outcomes(passed=1, errors=len(sources))
+    result.stdout.fnmatch_lines_random(
+        [
+            "test_it.py::test_f: gradcheck has no argument 'epss' (did you mean 'eps'?)*",
+            "test_bad*.py::Layer: gradcheck*",
+        ]
+    )
+    for stream in (result.stdout, result.stderr):
+        stream.no_fnmatch_line("*INTERNALERROR*")
