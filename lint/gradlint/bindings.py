@@ -125,7 +125,7 @@ class Scopes:
         if isinstance(statement.names, cst.ImportStar):
             scope.has_star_import = True
             return
-        base = self._base(statement) if isinstance(statement, cst.ImportFrom) else ""
+        base = self.import_base(statement) if isinstance(statement, cst.ImportFrom) else ""
         for alias in statement.names:
             full = get_full_name_for_node(alias.name) or ""
             target = None if base is None else f"{base}.{full}" if base else full
@@ -137,7 +137,8 @@ class Scopes:
                 name = full
             self._bind(name, BindingKind.IMPORT, alias, scope, target=target)
 
-    def _base(self, statement: cst.ImportFrom) -> str | None:
+    def import_base(self, statement: cst.ImportFrom) -> str | None:
+        """The full name of the module that a `from` imports from; None above the project or when unknown."""
         module = get_full_name_for_node(statement.module) if statement.module else None
         if not statement.relative:
             return module or ""

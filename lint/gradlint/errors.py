@@ -9,11 +9,11 @@ class GradlintError(Exception):
     """Base of every error that gradlint raises on purpose."""
 
 
-class UsageProblem(GradlintError):  # noqa: N818 - what it says, not that it is one
+class UsageProblem(GradlintError):
     """The request itself is wrong: an unknown code, option, key or path (exit status 2)."""
 
 
-class UnreadableFile(GradlintError):  # noqa: N818 - what it says, not that it is one
+class UnreadableFile(GradlintError):
     """A file that exists but cannot be decoded or parsed; the engine reports it as GRD001."""
 
     def __init__(self, reason: str, position: Position | None = None) -> None:

@@ -98,13 +98,13 @@ def edited(text: str, what: str) -> str | None:
 
     @checks(cst.Call)
     def editing(call: cst.Call, ctx: Context) -> None:
-        edit = {
-            "replace": lambda: ctx.replace(call, "R"),
-            "before": lambda: ctx.insert_before(call, "B"),
-            "after": lambda: ctx.insert_after(call, "A"),
-            "keyword": lambda: ctx.add_keyword(call, "k=1"),
-        }[what]()
-        ctx.report(call, "x", fix=ctx.fix(Safety.SAFE, edit))
+        edits = {
+            "replace": ctx.replace(call, "R"),
+            "before": ctx.insert_before(call, "B"),
+            "after": ctx.insert_after(call, "A"),
+            "keyword": ctx.add_keyword(call, "k=1"),
+        }
+        ctx.report(call, "x", fix=ctx.fix(Safety.SAFE, edits[what]))
 
     source = Source("a.py", f"torch\n{text}\n")
     (found,) = lint_source(source, Settings(), [rule(editing)])

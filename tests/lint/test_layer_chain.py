@@ -46,8 +46,10 @@ def chains(code: str) -> list[str]:
         ("act = nn.ReLU()\nact = nn.Tanh()\nnn.Sequential(nn.Linear(2, 2), act)", "L ?"),
         ("def f(act): nn.Sequential(nn.Linear(2, 2), act)", "L ?"),
         ("layers = []\nlayers += [nn.Linear(2, 2)]\nlayers.append(nn.ReLU())\nnn.Sequential(*layers)", "L relu"),
-        ("layers = [nn.Tanh()]\nfor i in range(2):\n    layers.append(nn.Linear(i, 2))\nnn.Sequential(*layers)", "tanh L L"),
-        ("layers = []\nfor i in (1, 2):\n    for j in range(2):\n        layers.extend([nn.ReLU()])\nnn.Sequential(*layers)",
+        ("layers = [nn.Tanh()]\nfor i in range(2):\n    layers.append(nn.Linear(i, 2))\nnn.Sequential(*layers)",
+         "tanh L L"),
+        ("layers = []\nfor i in (1, 2):\n    for j in range(2):\n        layers.extend([nn.ReLU()])\n"
+         "nn.Sequential(*layers)",
          "relu relu relu relu"),
         ("def f():\n    layers: list = [nn.ReLU()]\n    print(len(layers))\n    return nn.Sequential(*layers)", "relu"),
         ("def f(n):\n    layers = [nn.ReLU()]\n    if n:\n        return nn.Sequential(*layers)", "relu"),
@@ -55,11 +57,13 @@ def chains(code: str) -> list[str]:
         ("layers = [nn.ReLU()]\nfill(layers)\nnn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
         ("layers = [nn.ReLU()]\nif x:\n    layers.append(nn.Tanh())\nnn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
         ("layers = [nn.ReLU()]\nlayers.insert(0, nn.Tanh())\nnn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
-        ("layers = [nn.ReLU()]\nfor i in range(n):\n    layers.append(nn.Tanh())\nnn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
+        ("layers = [nn.ReLU()]\nfor i in range(n):\n    layers.append(nn.Tanh())\nnn.Sequential(nn.Tanh(), *layers)",
+         "tanh ?"),
         ("layers = [nn.ReLU()]\nfor i in range(2):\n    if i: break\n    layers.append(nn.Tanh())\n"
          "nn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
         ("def f(layers): nn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
-        ("class S(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(2, 2), nn.ReLU())", "L relu"),
+        ("class S(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(2, 2), nn.ReLU())",
+         "L relu"),
     ],
 )  # fmt: skip
 def test_sequentials(code: str, expected: str | None) -> None:

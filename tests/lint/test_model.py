@@ -1,4 +1,4 @@
-"""The plain data: JSON as the contract has it, both ways; order; the registry's selection facts; no parser behind it."""
+"""The plain data: JSON as the contract has it, both ways; order; what selection asks; no parser behind it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_the_order_is_path_line_column_code() -> None:
         replace(VIOLATION, code="GRD101"),
         VIOLATION,
     ]
-    assert sorted(reversed(ordered), key=lambda each: each.sort_key) == ordered
+    backwards = ordered[::-1]
+    assert sorted(backwards, key=lambda each: each.sort_key) == ordered
 
 
 def test_the_default_set_is_errors_and_warnings_that_no_measurement_moved_out() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 from gradlint.semantics.module_class import AttributeKind, calls_in_order
 from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.project_cst import unit_facts
 from linting import unit
 
 
@@ -77,7 +80,7 @@ def test_the_index_knows_functions_methods_attributes_and_ends_on_loops() -> Non
     )
     found = project.find_class("a.C")
     assert found is not None
-    assert (found.methods, found.attributes, found.bases) == ({"m"}, {"y"}, ())
+    assert (found.methods, found.attributes, found.bases) == (frozenset({"m"}), frozenset({"y"}), ())
     assert project.files["a"].functions == {"f"}
     assert project.resolve("a.x") in ("a.x", "b.x")
     assert project.resolve("b.L") == "torch.nn.Linear"
@@ -161,3 +164,34 @@ def test_calls_come_in_the_order_they_are_evaluated() -> None:
     forward = u.classes.all[0].forward
     assert forward is not None
     assert [u.names.self_attribute(call.func) for call in calls_in_order(forward)] == ["fc", "act", "out"]
+
+
+FACTS = """
+    import torch.nn as nn
+    import os.path
+    from . import sibling
+    from .core import Base as B, other
+    from .star import *
+    L = nn.Linear
+    try:
+        from fast import Norm
+    except ImportError:
+        from torch.nn import LayerNorm as Norm
+    class Net(B, nn.Module):
+        def __init__(self):
+            self.fc, self.n = L(1, 2), 1
+            self.typed: int = 1
+            other.x = 1
+        def forward(self): pass
+    class Sub(Net, make()): pass
+    def helper():
+        class Inner: pass
+"""
+
+
+@pytest.mark.parametrize(("module", "is_package"), [("pkg.model", False), ("pkg", True)])
+def test_libcst_gives_the_facts_that_ast_gives(module: str, is_package: bool) -> None:
+    expected = file_facts(dedent(FACTS), module, is_package=is_package)
+    assert expected is not None
+    assert set(expected.classes) == {"Net", "Sub"}
+    assert unit_facts(unit(FACTS, module=module, is_package=is_package)) == expected

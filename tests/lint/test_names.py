@@ -158,7 +158,8 @@ def test_each_scope_binds_what_python_says_it_binds() -> None:
     # symtable leaves what a `global` brings out of the module's own table.
     assert set(scopes.module.bindings) - {"made"} == theirs["top", 0]
     assert "made" in scopes.module.bindings
-    for definition in (*u.tree.nodes(cst.FunctionDef), *u.tree.nodes(cst.ClassDef)):
+    definitions: list[cst.FunctionDef | cst.ClassDef] = [*u.tree.nodes(cst.FunctionDef), *u.tree.nodes(cst.ClassDef)]
+    for definition in definitions:
         line = u.positions.range(definition.name).start.line
         assert set(scopes.inside(definition).bindings) == theirs[definition.name.value, line], definition.name.value
     (first, *_) = u.tree.nodes(cst.Lambda)

@@ -281,7 +281,7 @@ class ForwardTrace:
         if together is None:
             self.ended += [one, other]
             return opaque(node)
-        shorter, longer = sorted((one, other), key=len)
+        longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
         fork = shared(one, other)
         if len(shorter) == fork:
             # What a skip connection leads around is no chain of its own any more.

@@ -23,7 +23,7 @@ _MOST_ROUNDS = 1000
 _READING = frozenset({"builtins.len", "builtins.print"})
 
 
-class _Lost(Exception):  # noqa: N818 - control flow, not an error
+class _Lost(Exception):
     """The list can no longer be known."""
 
 
