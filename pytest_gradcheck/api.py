@@ -25,7 +25,7 @@ def check_gradients(
     budget: float | None = None,
     checks: Sequence[str] | None = None,
 ) -> Report:
-    """Compares the gradients of a subject from autograd with finite differences, and reports; a mismatch raises nothing.
+    """Compares a subject's gradients from autograd with finite differences; a mismatch is reported, not raised.
 
     The subject, its parameters, buffers, gradients and mode, the inputs and the global random states are left as found,
     bit for bit, also after an error or an interrupt.

@@ -186,7 +186,7 @@ def _is_layer(target: Any) -> bool:
     torch = sys.modules.get("torch")
     if not isinstance(target, type) or torch is None:
         return False
-    return issubclass(target, (torch.nn.Module, torch.autograd.Function))
+    return bool(issubclass(target, (torch.nn.Module, torch.autograd.Function)))
 
 
 def _first_name(collector: Any, name: str, target: type) -> bool:

@@ -37,6 +37,13 @@ class Probe:
             with context.subject.along({self.leaf: self.tangent}, context.objective) as line:
                 yield line
 
+    def at(self, leaf: Leaf, gradient: torch.Tensor) -> Probe:
+        """The same probe of a leaf at another point, with the gradient there."""
+        if self.position is not None:
+            return elements(leaf, gradient, [self.position])[0]
+        assert self.tangent is not None
+        return Probe(leaf, inner(gradient, self.tangent), tangent=self.tangent)
+
 
 def elements(leaf: Leaf, gradient: torch.Tensor, positions: range | list[int]) -> list[Probe]:
     """A probe per element; positions count real numbers, in the order of the leaf's index."""

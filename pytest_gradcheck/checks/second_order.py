@@ -29,6 +29,8 @@ class SecondOrder:
         backward = derivative(context)
         try:
             outputs = backward.evaluate()
+            if _refuses(outputs):
+                raise RuntimeError("it is marked with @once_differentiable")
             allowed = any(output.requires_grad for output in outputs)
             second = Context(backward, context.settings, context.deadline)
             if allowed:
@@ -42,6 +44,23 @@ class SecondOrder:
         if not allowed and not asked:
             return Outcome(findings=[_untracked(context.subject.name)])
         return _judged(second)
+
+
+def _refuses(outputs: list[torch.Tensor]) -> bool:
+    """Whether a node of the graph raises when it is reached: what @once_differentiable puts in place of a derivative.
+
+    It has to be looked for, because it is connected to no input: a gradient through it comes back as None.
+    """
+    nodes, seen = [output.grad_fn for output in outputs], set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if type(node).__name__ == "Error":
+            return True
+        nodes += [following for following, _ in node.next_functions]
+    return False
 
 
 def derivative(context: Context) -> Subject:

@@ -1,0 +1,259 @@
+"""What can be checked, how its tensors are named and chosen, and what the awkward kinds of module need."""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections import OrderedDict, namedtuple
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
+from pytest_gradcheck import UsageProblem, Verdict, check_gradients
+from pytest_gradcheck.model import Report
+from tests.gradcheck.functions import MatMul, Swish
+
+
+def names(report: Report) -> list[str]:
+    return [check.name for check in report.tensors]
+
+
+def test_function_class_and_its_apply_are_one_subject() -> None:
+    x = torch.randn(4, 5)
+    by_class, by_apply = check_gradients(Swish, x), check_gradients(Swish.apply, x)
+    assert by_class.subject == by_apply.subject == "Swish"
+    assert by_class.tensors == by_apply.tensors
+    assert by_class.second_order == by_apply.second_order != ()
+
+
+def test_inputs_are_named_by_position_breadcrumb_and_keyword() -> None:
+    pair = namedtuple("pair", ["left", "right"])
+
+    def everything(a: Any, b: Any, c: Any, *, mask: Tensor, extra: Any) -> Tensor:
+        total: Tensor = a.sum() * b[0].sum() + c["mask"].sum() * mask.sum() + extra[1].left * extra[1].right
+        return total
+
+    report = check_gradients(
+        everything,
+        torch.randn(2),
+        [torch.randn(3), torch.tensor([1, 2]), "text"],
+        {"mask": torch.randn(2), 0: None},
+        kwargs={"mask": torch.randn(2), "extra": (7, pair(torch.randn(()), torch.randn(())))},
+    )
+    assert names(report) == ["input0", "input1[0]", 'input2["mask"]', "mask", "extra[1].left", "extra[1].right"]
+    assert report.verdict is Verdict.GOOD
+
+
+def test_only_inputs_that_require_a_gradient_are_checked_where_there_are_any() -> None:
+    a, b = torch.randn(2, 3, requires_grad=True), torch.randn(3, 2)
+    assert names(check_gradients(MatMul, a, b, order=1)) == ["input0"]
+    assert names(check_gradients(MatMul, a.detach(), b, order=1)) == ["input0", "input1"]
+
+
+def test_frozen_parameters_are_not_checked_unless_wrt_names_them() -> None:
+    layer = nn.Linear(3, 2)
+    layer.bias.requires_grad_(False)
+    x = torch.randn(4, 3)
+    assert names(check_gradients(layer, x)) == ["input0", "weight"]
+    assert names(check_gradients(layer, x, wrt=["bias"])) == ["bias"]
+    assert not layer.bias.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("wrt", "message"),
+    [
+        (["wieght"], "did you mean 'weight'?"),
+        (["input1"], "int64: only floating and complex tensors have a gradient"),
+        ([], "nothing to check"),
+    ],
+)
+def test_wrt_errors(wrt: list[str], message: str) -> None:
+    class Layer(nn.Linear):
+        def forward(self, x: Tensor, i: Tensor | None = None) -> Tensor:
+            return super().forward(x)
+
+    with pytest.raises(UsageProblem, match=re.escape(message)):
+        check_gradients(Layer(3, 2), torch.randn(4, 3), torch.tensor([1]), wrt=wrt)
+
+
+def test_tied_weights_are_one_tensor_with_two_names() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encode = nn.Linear(3, 3, bias=False)
+            self.decode = nn.Linear(3, 3, bias=False)
+            self.decode.weight = self.encode.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            decoded: Tensor = self.decode(torch.tanh(self.encode(x)))
+            return decoded
+
+    report = check_gradients(Tied(), torch.randn(2, 3))
+    assert names(report) == ["input0", "encode.weight"]
+    assert report.verdict is Verdict.GOOD
+    assert names(check_gradients(Tied(), torch.randn(2, 3), wrt=["decode.weight"])) == ["decode.weight"]
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoint_inside_a_module(reentrant: bool) -> None:
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = checkpoint(lambda y: torch.tanh(self.inner(y)), x, use_reentrant=reentrant)
+            return found
+
+    report = check_gradients(Checkpointed(), torch.randn(3, 4))
+    assert names(report) == ["input0", "inner.weight", "inner.bias"]
+    assert report.verdict is Verdict.GOOD, str(report)
+
+
+class _Adjoint(torch.autograd.Function):
+    """Reads its module's parameters again in backward, as adjoint solvers and reversible nets do."""
+
+    @staticmethod
+    def forward(ctx: Any, module: nn.Module, x: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.module = module
+        ctx.save_for_backward(x)
+        with torch.no_grad():
+            value: Tensor = torch.tanh(module(x))
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        with torch.enable_grad():
+            x = ctx.saved_tensors[0].detach().requires_grad_(True)
+            value = torch.tanh(ctx.module(x))
+            return (None, *torch.autograd.grad(value, [x, *ctx.module.parameters()], grad[0]))
+
+
+def test_module_whose_backward_reads_its_parameters() -> None:
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            value: Tensor = _Adjoint.apply(self.inner, x, *self.inner.parameters())  # type: ignore[no-untyped-call]
+            return value
+
+    report = check_gradients(Reads(), torch.randn(3, 4))
+    assert names(report) == ["input0", "inner.weight", "inner.bias"]
+    assert report.verdict is Verdict.GOOD, str(report)
+
+
+MODULES: dict[str, tuple[nn.Module, tuple[Any, ...]]] = {
+    "lstm": (nn.LSTM(3, 4), (torch.randn(5, 2, 3),)),
+    "gru with a state": (nn.GRU(3, 4), (torch.randn(5, 2, 3), torch.randn(1, 2, 4))),
+    "attention": (nn.MultiheadAttention(4, 2), (torch.randn(3, 2, 4),) * 3),
+    "lazy": (nn.Sequential(nn.LazyLinear(3), nn.Tanh()), (torch.randn(2, 4),)),
+    "sparse embedding": (nn.Embedding(5, 3, sparse=True), (torch.tensor([1, 2, 1]),)),
+    "parametrized": (parametrizations.weight_norm(nn.Linear(3, 2)), (torch.randn(4, 3),)),
+    "half precision": (nn.Linear(3, 2).half(), (torch.randn(4, 3).half(),)),
+    "in place": (nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 2)), (torch.randn(4, 3),)),
+}
+
+
+@pytest.mark.parametrize("case", MODULES)
+def test_modules_of_every_kind(case: str) -> None:
+    module, inputs = MODULES[case]
+    report = check_gradients(module, *inputs)
+    assert report.verdict is Verdict.GOOD, str(report)
+
+
+def test_nested_outputs_all_count() -> None:
+    class Many(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return OrderedDict(a=x * 2, b=[x.sin(), None, {"c": x.argmax()}], d=(x.exp(), "text"))
+
+    assert check_gradients(Many(), torch.randn(3)).verdict is Verdict.GOOD
+
+
+def test_one_detached_output_of_several_is_wrong() -> None:
+    report = check_gradients(lambda x: (x * 2, (x * 3).detach()), torch.randn(3))
+    assert report.verdict is Verdict.WRONG
+
+
+def test_complex_tensors_have_two_parts() -> None:
+    z = torch.randn(3, dtype=torch.complex64)
+    assert check_gradients(lambda z: z * z.conj() + z**2, z).verdict is Verdict.GOOD
+    assert check_gradients(torch.abs, z).verdict is Verdict.GOOD
+
+    class Holomorphic(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, z: Tensor) -> Tensor:
+            ctx.save_for_backward(z)
+            return z * z
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * grad[0]  # forgot the conjugate
+
+    report = check_gradients(Holomorphic, z)
+    assert report.verdict is Verdict.WRONG
+    assert report.tensors[0].worst is not None
+    assert report.tensors[0].worst.part in ("real", "imag")
+    assert f"input0{list(report.tensors[0].worst.index)}.{report.tensors[0].worst.part}" in str(report)
+
+
+def test_layers_captured_by_a_closure_are_checked_by_name() -> None:
+    layer, scale = nn.Linear(3, 2), torch.randn(2, requires_grad=True)
+    report = check_gradients(lambda x: layer(x) * scale, torch.randn(4, 3))
+    assert names(report) == ["input0", "layer.weight", "layer.bias", "scale"]
+    assert report.verdict is Verdict.GOOD
+    assert layer.weight.dtype is torch.float32
+    partial = functools.partial(lambda m, x: m(x), layer)
+    assert names(check_gradients(partial, torch.randn(4, 3)))[1:] == ["args[0].weight", "args[0].bias"]
+
+
+def test_bound_methods_of_modules() -> None:
+    class Coder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 2)
+
+        def encode(self, x: Tensor) -> Tensor:
+            code: Tensor = torch.tanh(self.inner(x))
+            return code
+
+    report = check_gradients(Coder().encode, torch.randn(4, 3))
+    assert report.subject.endswith("Coder.encode")
+    assert names(report) == ["input0", "inner.weight", "inner.bias"]
+
+
+def test_module_that_cannot_be_copied_is_borrowed_and_given_back() -> None:
+    layer = nn.Linear(3, 2)
+    layer.lock = threading.Lock()  # type: ignore[assignment]
+    before = layer.weight.detach().clone()
+    storage = layer.weight.data_ptr()
+    report = check_gradients(layer, torch.randn(4, 3))
+    assert report.verdict is Verdict.GOOD
+    assert layer.weight.dtype is torch.float32
+    assert layer.weight.data_ptr() == storage
+    assert torch.equal(layer.weight, before)
+
+
+def test_tensors_that_the_forward_creates_follow_the_precision() -> None:
+    class State(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ torch.eye(3)
+
+    assert check_gradients(State(), torch.randn(2, 3)).verdict is Verdict.GOOD
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_non_contiguous_and_expanded_inputs() -> None:
+    x = torch.randn(3, 8)[:, ::2].t()
+    assert check_gradients(Swish, x).verdict is Verdict.GOOD
+    assert check_gradients(Swish, torch.randn(3, 1).expand(3, 4)).verdict is Verdict.GOOD
+
+
+def test_empty_tensor_and_scalar() -> None:
+    assert check_gradients(lambda x, y: x.sum() * y, torch.randn(0, 3), torch.randn(())).verdict is Verdict.GOOD
