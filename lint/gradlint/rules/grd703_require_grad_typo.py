@@ -71,7 +71,8 @@ def keyword(given: cst.Arg, ctx: Context) -> None:
         return
     call = ctx.tree.parent(given)
     name = ctx.names.full_name(call.func) if isinstance(call, cst.Call) else None
-    if name is not None and name.startswith("torch."):
+    # `torch.Tensor._make_subclass` really spells it so; what is private is not judged.
+    if name is not None and name.startswith("torch.") and "._" not in name:
         message = f"`{name}` has no argument `{_TYPO}` and raises TypeError; the name is `{_MEANT}`"
         ctx.report(given.keyword, message, fix=_renamed(given.keyword, _MEANT, ctx))
 
