@@ -9,7 +9,8 @@ from gradlint.model import Level, RuleInfo, Safety, Violation
 from gradlint.rule import Check, Context, Page, Rule, checks
 from gradlint.settings import Settings
 from gradlint.source import Source
-from linting import lint, node
+
+from tests.lint.linting import lint, node
 
 
 def rule(check: Check[cst.Call], code: str = "GRD999", *triggers: str) -> Rule:
@@ -200,6 +201,6 @@ def test_grd703_on_a_module_has_no_fix_and_names_the_method() -> None:
 
 
 def test_the_helper_finds_nodes() -> None:
-    from linting import unit
+    from tests.lint.linting import unit
 
     assert node(unit("a.b\n"), "a.b", cst.Attribute).attr.value == "b"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from gradlint.semantics.init_function import Subject
-from linting import unit
+
+from tests.lint.linting import unit
 
 CODE = """
     import functools

@@ -6,7 +6,8 @@ from textwrap import indent
 
 import pytest
 from gradlint.semantics.layers import Link, LinkKind, function_kind, layer_kind, method_kind
-from linting import unit
+
+from tests.lint.linting import unit
 
 HEAD = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\nfrom collections import OrderedDict\n"
 SHORT = {"torch.nn.Linear": "L", "opaque": "?"}

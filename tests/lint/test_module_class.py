@@ -8,7 +8,8 @@ import pytest
 from gradlint.semantics.module_class import AttributeKind, calls_in_order
 from gradlint.semantics.project import ProjectIndex, file_facts
 from gradlint.semantics.project_cst import unit_facts
-from linting import unit
+
+from tests.lint.linting import unit
 
 
 def index(**files: str) -> ProjectIndex:

@@ -11,7 +11,8 @@ import pytest
 from gradlint.constants import UNKNOWN, constant
 from gradlint.names import Standing, canonical
 from gradlint.scopes import BindingKind
-from linting import node, unit
+
+from tests.lint.linting import node, unit
 
 
 def full(code: str, expression: str) -> str | None:

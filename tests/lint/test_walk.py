@@ -9,8 +9,9 @@ import libcst as cst
 import pytest
 from gradlint.source import Source
 from gradlint.walk import Tree, child_fields, children, walk
-from linting import node, unit
-from test_source import CODE
+
+from tests.lint.linting import node, unit
+from tests.lint.test_source import CODE
 
 
 class _Everything(cst.CSTVisitor):
