@@ -17,7 +17,6 @@ from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker
 from pytest_gradcheck.model import Report, Verdict
 from pytest_gradcheck.options import KEY
-from pytest_gradcheck.render.text import headline
 
 VERDICT = "gradcheck_verdict"
 CHECK = "a gradient check"
@@ -72,7 +71,7 @@ class Checker:
         if not report.passed:
             raise GradientMismatch(str(report), report)
         if report.verdict is not Verdict.GOOD:
-            warnings.warn(GradcheckWarning(f"{headline(report)}\n{report}"), stacklevel=2)
+            warnings.warn(GradcheckWarning(str(report)), stacklevel=2)
         return report
 
     def _drawn(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
