@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gradcheck import marks
 from pytest_gradcheck.errors import GradcheckError, GradcheckWarning, GradientMismatch, TrainingFailure, UsageProblem
-from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
+from pytest_gradcheck.model import Failure, Finding, Report, TensorCheck, TrainingReport, Verdict
 
 if TYPE_CHECKING:
     from pytest_gradcheck.api import check_gradients
+    from pytest_gradcheck.data.loader import fashion_mnist
+    from pytest_gradcheck.models import alexnet
+    from pytest_gradcheck.training import train_smoke
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "alexnet": "pytest_gradcheck.models",
     "check_gradients": "pytest_gradcheck.api",
+    "fashion_mnist": "pytest_gradcheck.data.loader",
+    "train_smoke": "pytest_gradcheck.training",
 }
 
 __all__ = [
+    "Failure",
     "Finding",
     "GradcheckError",
     "GradcheckWarning",
@@ -28,10 +35,14 @@ __all__ = [
     "Report",
     "TensorCheck",
     "TrainingFailure",
+    "TrainingReport",
     "UsageProblem",
     "Verdict",
+    "alexnet",
     "check_gradients",
+    "fashion_mnist",
     "marks",
+    "train_smoke",
 ]
 
 

@@ -14,6 +14,10 @@ from pytest_gradcheck.checking import CHECK, VERDICT, Checker, check_returned, s
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
+from pytest_gradcheck.training_fixtures import fashion_mnist, smoke_train
+
+#: Fixtures that pytest finds in this module's namespace.
+__all__ = ["fashion_mnist", "gradcheck", "gradcheck_device", "smoke_train"]
 
 MARK_HELP = (
     "gradcheck(*inputs, init=(), init_kwargs=None, inputs=None, kwargs=None, domain=None, wrt=None, **settings): "

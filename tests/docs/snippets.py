@@ -1,0 +1,92 @@
+"""The README's examples: written to files, run as the README says, and their output compared or written back.
+
+A fenced block under `<!-- file: NAME -->` is a file; one under `<!-- output: COMMAND -->` is what the command prints in
+the directory of the files above it. `python -m tests.docs.snippets` writes the present output into the README.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"<!-- (?P<kind>file|output): (?P<what>[^\n]+?) -->\n```\w*\n(?P<text>.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One marked block: `kind` is "file" or "output", `what` its name or command, `span` where its text stands."""
+
+    kind: str
+    what: str
+    text: str
+    span: tuple[int, int]
+
+
+def blocks(document: str) -> list[Block]:
+    """Every marked block in order."""
+    return [Block(m["kind"], m["what"], m["text"], m.span("text")) for m in BLOCK.finditer(document)]
+
+
+def outputs(document: str, folder: Path) -> Iterator[tuple[Block, str]]:
+    """Runs every command in `folder`, where the files that precede it lie; yields what it printed."""
+    for block in blocks(document):
+        if block.kind == "file":
+            (folder / block.what).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.what).write_text(block.text)
+        else:
+            yield block, run(block.what, folder)
+
+
+def run(command: str, folder: Path) -> str:
+    """What a command prints, with this environment's scripts and without colours, caches or this machine's data."""
+    drop = ("FASHION_MNIST_ROOT", "PYTEST_ADDOPTS", "CI", "GITHUB_ACTIONS", "FORCE_COLOR")
+    environment = {key: value for key, value in os.environ.items() if key not in drop}
+    scripts = sysconfig.get_path("scripts")
+    environment |= {"PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}", "NO_COLOR": "1", "COLUMNS": "100"}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    words = shlex.split(command)
+    if words[0] == "python":
+        words[0] = sys.executable
+    found = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return shown(found.stdout + found.stderr)
+
+
+def shown(output: str) -> str:
+    """The part of a terminal's output that the README shows: no banner of this machine, no trailing blanks."""
+    lines = [line.rstrip() for line in output.splitlines()]
+    dull = re.compile(r"platform |rootdir: |configfile: |plugins: |cachedir: |=+ test session starts|collected ")
+    kept = [line for line in lines if not dull.match(line)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip("\n") + "\n"
+
+
+def normal(output: str) -> str:
+    """Output with what differs between machines and runs made equal: times, and the last digits of tiny errors."""
+    output = re.sub(r"\d+(\.\d+)?( ?m?s\b)", r"#\2", output)
+    output = re.sub(r"\d+ forward calls", "# forward calls", output)
+    output = re.sub(r"0x[0-9a-f]+", "0x#", output)
+    output = re.sub(r"\d\.\de[-+]\d\d", "#e#", output)
+    return re.sub(r"=+", "=", output)
+
+
+def main() -> None:
+    """Writes the present output of every command into the README."""
+    document = README.read_text()
+    with tempfile.TemporaryDirectory() as folder:
+        for block, output in reversed(list(outputs(document, Path(folder)))):
+            start, end = block.span
+            document = document[:start] + output + document[end:]
+    README.write_text(document)
+
+
+if __name__ == "__main__":
+    main()
