@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,9 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Marker:
         if name in own and not isinstance(own[name], Mapping):
             raise UsageProblem(f"gradcheck: {name}= takes a dict, not {own[name]!r}")
     for spec in args:
-        _check_shape(spec)
+        if isinstance(spec, (int, float)) and not isinstance(spec, bool):
+            raise UsageProblem(f"gradcheck: {spec!r} is not an input; a shape is a tuple, such as ({spec},)")
+    _check_shapes([*args, own.get("kwargs", {})])
     options = {name: value for name, value in kwargs.items() if name in NAMES}
     return Marker(
         inputs=tuple(args),
@@ -126,11 +129,13 @@ def check_constructor(marker: Marker, target: Any) -> None:
         ) from None
 
 
-def _check_shape(spec: Any) -> None:
-    if is_shape(spec) and any(size < 0 for size in spec):
-        raise UsageProblem(f"gradcheck: the shape {spec} has a negative size")
-    if isinstance(spec, (int, float)) and not isinstance(spec, bool):
-        raise UsageProblem(f"gradcheck: {spec!r} is not an input; a shape is a tuple, such as ({spec},)")
+def _check_shapes(spec: Any) -> None:
+    if is_shape(spec):
+        if any(size < 0 for size in spec):
+            raise UsageProblem(f"gradcheck: the shape {spec} has a negative size")
+    elif isinstance(spec, Mapping) or type(spec) in (list, tuple):
+        for value in spec.values() if isinstance(spec, Mapping) else spec:
+            _check_shapes(value)
 
 
 def _domain(value: Any) -> tuple[float, float] | None:
@@ -140,6 +145,8 @@ def _domain(value: Any) -> tuple[float, float] | None:
         low, high = (float(bound) for bound in value)
     except (TypeError, ValueError):
         raise UsageProblem(f"gradcheck: domain= takes two numbers (low, high), not {value!r}") from None
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageProblem(f"gradcheck: domain= takes two finite numbers, to draw evenly between them, not {value!r}")
     if not low < high:
         raise UsageProblem(f"gradcheck: domain= must rise, but {low:g} is not below {high:g}")
     return low, high

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -79,9 +79,18 @@ Suite = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def torch_is_warm() -> None:
-    """Loads what torch and the engine load on first use, which an inner run would unload and then load again."""
-    check_gradients(torch.nn.Linear(2, 2), torch.randn(3, 2))
+def torch_is_warm() -> Iterator[None]:
+    """Loads what torch and the engine load on first use, which an inner run would unload and then load again.
+
+    One thread each: where inner runs and their workers share few cores, torch's threads wait for each other.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        check_gradients(torch.nn.Linear(2, 2), torch.randn(3, 2))
+        yield
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture
