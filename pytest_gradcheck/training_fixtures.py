@@ -31,6 +31,7 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
     train: Callable[..., TrainingReport] = load("pytest_gradcheck.training", "train_smoke")
 
     def run(model: Any, batches: Any, **options: Any) -> TrainingReport:
+        __tracebackhide__ = True
         from dataclasses import replace
 
         report = train(model, batches, **{"device": gradcheck_device, **options})

@@ -15,17 +15,40 @@ _DERIVED = frozenset({"version", "passed"})
 
 
 @dataclass(frozen=True)
+class Site:
+    """An operation that gave a non-finite result.
+
+    Attributes:
+        op: "aten.log", or in backward the name of the autograd node, "LogBackward0".
+        module: Qualified name of the innermost module it ran in, "" for the model itself, None outside the model.
+        source: "file.py:line" of the user's code, or None where only torch's code lies between it and the run.
+        value: "nan", "inf" or "-inf".
+    """
+
+    op: str
+    module: str | None
+    source: str | None
+    value: str
+
+
+@dataclass(frozen=True)
 class Failure:
     """The first thing that went wrong in a run.
 
     Attributes:
         step: Step in which it happened, from 0.
         phase: "data", "forward", "backward" or "optimizer".
-        quantity: "input", "loss", "activation", "gradient" or "parameter".
+        quantity: "input", "loss", "activation" (the result of an operation in the model), "gradient" or "parameter".
         value: "nan", "inf", "collapse" (no learning: the loss sits where guessing puts it and most gradients are
             exactly zero) or "underfit" (one batch could not be memorised).
         module: Qualified name of the module, "" for the model itself, None where no module is to blame.
         tensor: Name of the tensor: a parameter or buffer ("features.0.weight"), "inputs" or "targets".
+        op: The operation, such as "aten.log", or in backward the autograd node, such as "LogBackward0".
+        source: "file.py:line" of the user's code that ran it (in backward: whose forward did), or None.
+        first: The first operation of the step's forward with a non-finite result, where that is another one: its result
+            did not reach the loss.
+        reproduced: Whether the step, run again, gave the same loss and the same kind of failure; None where it was not
+            run again.
         evidence: Facts that were measured, one sentence each.
     """
 
@@ -35,12 +58,17 @@ class Failure:
     value: str
     module: str | None = None
     tensor: str | None = None
+    op: str | None = None
+    source: str | None = None
+    first: Site | None = None
+    reproduced: bool | None = None
     evidence: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Failure:
         """The inverse of `dataclasses.asdict` after a trip through JSON."""
-        return cls(**{**data, "evidence": tuple(data["evidence"])})
+        first = None if data["first"] is None else Site(**data["first"])
+        return cls(**{**data, "first": first, "evidence": tuple(data["evidence"])})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_gradcheck.model.training import Failure, TrainingReport
+    from pytest_gradcheck.model.training import Failure, Site, TrainingReport
 
 #: Losses shown at each end of a long curve.
 _ENDS = 4
@@ -49,14 +49,37 @@ def _what(failure: Failure, run: TrainingReport) -> str:
     if failure.quantity == "parameter":
         return f"{at}: {failure.tensor} holds {failure.value}"
     if failure.phase == "backward":
-        loss = _number(run.loss[failure.step])
-        return f"{at}: in backward, the gradient of {failure.tensor} is {failure.value}, though the loss is {loss}"
+        said = f"{_site(failure)} gives" if failure.op else f"the gradient of {failure.tensor} is"
+        return f"{at}: in backward, {said} {failure.value}, though the loss is {_number(run.loss[failure.step])}"
+    if failure.op:
+        return f"{at}: in forward, {_site(failure)} gives {failure.value}"
     return f"{at}: in forward, the loss is {failure.value}"
+
+
+def _site(where: Failure | Site) -> str:
+    """ "aten.log in features.3" """
+    module = "the loss" if where.module is None else where.module or "the model itself"
+    return f"{where.op} in {module}"
+
+
+def _culprit(failure: Failure) -> list[tuple[str, str]]:
+    """Where it happened, and what came before it without reaching the loss."""
+    rows = [("source", failure.source)] if failure.source else []
+    if failure.first:
+        line = f", {failure.first.source}" if failure.first.source else ""
+        rows.append(
+            ("before it", f"{_site(failure.first)} gave {failure.first.value}, which the loss did not show{line}")
+        )
+    if failure.reproduced is False:
+        rows.append(
+            ("replay", "the step, run again, did not fail the same way: what is named above is the first sight")
+        )
+    return rows
 
 
 def _rows(run: TrainingReport) -> list[str]:
     clip = f", clipped to {run.clip:g}" if run.clip is not None else ""
-    rows = [("loss", _curve(run.loss))]
+    rows = [*(_culprit(run.failure) if run.failure else ()), ("loss", _curve(run.loss))]
     if run.failure and (last := _last_finite(run)) is not None:
         norm = _number(run.gradient_norm[last])
         rows.append(("last finite", f"loss {_number(run.loss[last])} and gradient norm {norm} at step {last}"))

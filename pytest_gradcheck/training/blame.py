@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_gradcheck.training.feed import Batch
+    from pytest_gradcheck.training.state import StepState
 
-Named = list[tuple[str, torch.Tensor]]
 
-
-def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, buffers: Named) -> Failure:
+def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: StepState) -> Failure:
     """What made this step fail.
 
     Args:
@@ -29,27 +28,27 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, buffers: 
         reading: What the sentinel saw in it.
         batch: What it trained on.
         model: With the parameters of the failing forward: the check comes before the optimizer moves them.
-        buffers: Its floating buffers as they were before the forward.
+        state: What the forward may have changed, as it was before.
     """
     evidence = tuple(_batch_facts(batch))
     for name, part in (("inputs", batch.inputs), ("targets", batch.targets)):
         kind = next(filter(None, map(non_finite, _floating(part))), None)
         if kind:
             return Failure(step, "data", "input", kind, tensor=name, evidence=evidence)
-    state = bad_parameter(model) or _bad_buffer(buffers)
-    if state:
-        name, kind = state
+    held = bad_parameter(model) or _bad_buffer(model, state)
+    if held:
+        name, kind = held
         if step == 0:
             said = f"{name} held it before the first step"
-            return Failure(step, "forward", "parameter", kind, _owner(name), name, (said, *evidence))
+            return Failure(step, "forward", "parameter", kind, _owner(name), name, evidence=(said, *evidence))
         said = f"it reached the loss in step {step}"
-        return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, (said, *evidence))
+        return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, evidence=(said, *evidence))
     if not math.isfinite(reading.loss):
         return Failure(step, "forward", "loss", "nan" if math.isnan(reading.loss) else "inf", evidence=evidence)
     # Backward runs from the loss to the inputs, so the last parameter is the first to be reached.
     name, kind = list(reading.bad.items())[-1]
     share = f"{len(reading.bad)} of {len(reading.norms)} gradients are not finite"
-    return Failure(step, "backward", "gradient", kind, _owner(name), name, (share, *evidence))
+    return Failure(step, "backward", "gradient", kind, _owner(name), name, evidence=(share, *evidence))
 
 
 def bad_parameter(model: nn.Module) -> tuple[str, str] | None:
@@ -62,12 +61,13 @@ def bad_parameter(model: nn.Module) -> tuple[str, str] | None:
     return next(((name, kind) for name, kind in suspects if kind), None)
 
 
-def _bad_buffer(buffers: Named) -> tuple[str, str] | None:
-    """The first buffer with a nan or +inf; masks hold -inf on purpose."""
-    for name, buffer in buffers:
+def _bad_buffer(model: nn.Module, state: StepState) -> tuple[str, str] | None:
+    """The first buffer that held a nan or +inf before the forward; masks hold -inf on purpose."""
+    names = {id(module): name for name, module in model.named_modules()}
+    for module, slot, buffer in state.floating():
         kind = non_finite(torch.where(buffer == -math.inf, 0, buffer))
         if kind:
-            return name, kind
+            return f"{names[id(module)]}.{slot}".lstrip("."), kind
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,11 +11,13 @@ from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.training import Failure, TrainingReport
-from pytest_gradcheck.training.blame import Named, bad_parameter, blame
+from pytest_gradcheck.training.blame import bad_parameter, blame
 from pytest_gradcheck.training.feed import describe
 from pytest_gradcheck.training.objective import class_count, forward, objective
 from pytest_gradcheck.training.optimizers import set_rate
+from pytest_gradcheck.training.replay import replay, sharpen
 from pytest_gradcheck.training.sentinel import Reading, read
+from pytest_gradcheck.training.state import StepState
 from pytest_gradcheck.training.verdicts import collapsed, underfit
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class Loop:
         self._scaler = torch.amp.GradScaler(self._home) if plan.amp is torch.float16 else None
         self.skipped = self._in_a_row = 0
         self._classes: int | None = None
+        self._state = StepState(model)
 
     def run(self) -> None:
         """Train until the steps are done or something fails."""
@@ -87,7 +91,7 @@ class Loop:
     def _step(self, step: int) -> Failure | None:
         self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
         batch = self.feed.next()
-        buffers: Named = [(name, item.clone()) for name, item in self.model.named_buffers() if item.is_floating_point()]
+        self._state.take()
         self.model.zero_grad(set_to_none=True)
         loss = self._forward(batch, step)
         self._backward(loss, step)
@@ -97,9 +101,21 @@ class Loop:
         if reading.healthy:
             self._in_a_row = 0
         elif not self._may_skip(reading, step):
-            return blame(step, reading, batch, self.model, buffers)
+            return self._explain(blame(step, reading, batch, self.model, self._state), batch, reading.loss)
         self._update()
         return None
+
+    def _explain(self, failure: Failure, batch: Batch, loss: float) -> Failure:
+        """The failure with the operation and the line that a replay of the step finds."""
+        if failure.quantity not in {"loss", "gradient"}:
+            return failure
+        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        try:
+            seen = replay(self.model, self._state, lambda: self._forward(batch, failure.step), scale)
+        except Exception as error:  # noqa: BLE001 - the run has failed already: a replay that breaks must not hide how
+            said = f"running the step again raised {type(error).__name__}: {error}"
+            return replace(failure, evidence=(*failure.evidence, said))
+        return sharpen(failure, seen, loss)
 
     def _forward(self, batch: Batch, step: int) -> torch.Tensor:
         with torch.autocast(self._home, dtype=self.plan.amp, enabled=self.plan.amp is not None):
@@ -136,7 +152,7 @@ class Loop:
         never_moved = self.skipped == self.plan.steps == step + 1
         return self._in_a_row < SKIPS and not never_moved
 
-    def _grads(self) -> Named:
+    def _grads(self) -> list[tuple[str, torch.Tensor]]:
         return [(name, item.grad) for name, item in self._named if item.grad is not None]
 
     def _moved_badly(self) -> Failure | None:
@@ -146,7 +162,7 @@ class Loop:
         name, kind = bad
         said = "every gradient of this step was finite: the update itself overflowed"
         owner = name.rpartition(".")[0]
-        return Failure(self.plan.steps - 1, "optimizer", "parameter", kind, owner, name, (said,))
+        return Failure(self.plan.steps - 1, "optimizer", "parameter", kind, owner, name, evidence=(said,))
 
     def _collapsed(self) -> Failure | None:
         tables = (item.weight for item in self.model.modules() if isinstance(item, (nn.Embedding, nn.EmbeddingBag)))

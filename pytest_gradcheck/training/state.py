@@ -74,6 +74,55 @@ class RandomState:
             torch.mps.set_rng_state(self._mps)
 
 
+class StepState:
+    """What a forward pass may change before the optimizer does: buffers, generators, attributes of the user's modules.
+
+    Together with the parameters, which the failing step's optimizer has not moved, this is all a replay needs. Buffers
+    that no step changes are copied once.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        modules = list(model.modules())
+        self._buffered = [module for module in modules if module._buffers]
+        # torch's own layers keep no state in attributes, and there are many of them
+        self._own = [module for module in modules if not type(module).__module__.startswith("torch.")]
+        self._copies: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}
+
+    def take(self) -> None:
+        """Note the state before a forward."""
+        self._random = RandomState()
+        self._attributes = [(module, dict(vars(module))) for module in self._own]
+        self._slots = [(module, dict(module._buffers)) for module in self._buffered]
+        kept = self._copies
+        self._copies = {}
+        for _, slots in self._slots:
+            for tensor in slots.values():
+                if tensor is not None:
+                    known = kept.get(id(tensor))
+                    fresh = known is not None and known[0] is tensor and known[1] == tensor._version
+                    copy = known[2] if known and fresh else tensor.detach().clone()
+                    self._copies[id(tensor)] = (tensor, tensor._version, copy)
+
+    def floating(self) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
+        """Every floating buffer as it was: its module, its name there, and the numbers."""
+        for module, slots in self._slots:
+            for name, tensor in slots.items():
+                if tensor is not None and tensor.is_floating_point():
+                    yield module, name, self._copies[id(tensor)][2]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Go back to before the forward."""
+        self._random.restore()
+        for module, attributes in self._attributes:
+            vars(module).clear()
+            vars(module).update(attributes)
+        for module, slots in self._slots:
+            _refill(module._buffers, slots)
+        for tensor, _, copy in self._copies.values():
+            tensor.copy_(copy)
+
+
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch, numpy (where it is loaded) and Python's `random`; afterwards all are as they were before."""

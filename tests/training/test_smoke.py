@@ -125,7 +125,7 @@ def test_a_bad_gradient_under_a_finite_loss_is_a_failure_of_the_backward(batches
     failure = run.failure
     assert failure is not None
     assert (failure.step, failure.phase, failure.quantity) == (2, "backward", "gradient")
-    assert failure.module == "inner"
+    assert (failure.module, failure.op) == ("", "BadBackwardBackward")
     assert failure.tensor == "inner.bias"  # the parameter that backward reaches first
     assert math.isfinite(run.loss[2])
 
@@ -147,6 +147,7 @@ def test_a_weight_that_is_nan_already_is_blamed_before_the_forward(batches: Batc
     assert run.failure is not None
     assert (run.failure.step, run.failure.phase, run.failure.quantity) == (0, "forward", "parameter")
     assert (run.failure.module, run.failure.tensor, run.failure.value) == ("1", "1.weight", "nan")
+    assert run.failure.evidence[0] == "1.weight held it before the first step"
 
 
 def test_a_buffer_that_is_nan_already_is_blamed_but_not_a_mask_of_minus_infinity(batches: Batches) -> None:

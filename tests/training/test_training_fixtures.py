@@ -52,7 +52,7 @@ def test_a_failure_fails_the_test_with_the_runs_text(run: Run) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E*TrainingFailure: Nan failed at step 0: in forward, the loss is nan",
+            "E*TrainingFailure: Nan failed at step 0: in forward, aten.mul in the model itself gives nan",
             "E*drawn stand-in for Fashion-MNIST, 1000 train silhouettes*",
             'E*rerun: pytest "*test_it"',
         ]

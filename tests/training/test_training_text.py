@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_gradcheck.errors import TrainingFailure
-from pytest_gradcheck.model.training import Failure, TrainingReport
+from pytest_gradcheck.model.training import Failure, Site, TrainingReport
 from pytest_gradcheck.render.training_text import headline
 
 HEALTHY = TrainingReport(
@@ -75,6 +75,21 @@ def test_each_failure_has_its_headline(failure: Failure, said: str) -> None:
     assert headline(replace(HEALTHY, failure=failure)) == f"AlexNet {said}"
 
 
+def test_the_operation_its_line_and_what_came_before_it_are_said() -> None:
+    failure = Failure(
+        4, "forward", "activation", "nan", "features.3", op="aten.convolution", source="net.py:56",
+        first=Site("aten.log", "features.1", "net.py:12", "-inf"), reproduced=True,
+    )  # fmt: skip
+    text = str(replace(SICK, failure=failure))
+    assert text.startswith("AlexNet failed at step 4: in forward, aten.convolution in features.3 gives nan\n")
+    assert "  source       net.py:56\n" in text
+    assert "  before it    aten.log in features.1 gave -inf, which the loss did not show, net.py:12\n" in text
+    loss = replace(failure, module=None, first=None, reproduced=False)
+    text = str(replace(SICK, failure=loss))
+    assert "aten.convolution in the loss gives nan" in text
+    assert "replay       the step, run again, did not fail the same way" in text
+
+
 def test_a_run_that_passes_says_so_and_names_no_rerun() -> None:
     assert headline(HEALTHY) == "AlexNet trained 4 steps without a failure: loss 12.31 -> 1e+09"
     assert "rerun" not in str(HEALTHY)
@@ -116,7 +131,9 @@ def test_long_curves_and_many_seeds_fit_a_screen() -> None:
 
 
 def test_the_json_form_holds_it_all_and_comes_back() -> None:
-    run = replace(SICK, seeds=(SICK, HEALTHY), notes=("a note",))
+    site = Site("aten.log", "1", None, "-inf")
+    failed = Failure(1, "forward", "loss", "nan", op="aten.log", first=site, evidence=("a fact",))
+    run = replace(SICK, failure=failed, seeds=(SICK, HEALTHY), notes=("a note",))
     data = json.loads(json.dumps(run.to_dict(), allow_nan=False))
     assert data["version"] == 1
     assert data["passed"] is False

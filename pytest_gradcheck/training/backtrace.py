@@ -1,0 +1,64 @@
+"""Watching one backward pass node by node: which one turns finite gradients into non-finite ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_gradcheck.training.trace import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from torch.autograd.graph import Node
+
+
+class BackwardTrace:
+    """Hooks on every autograd node behind a loss.
+
+    Attributes:
+        culprit: The first node in the order of execution that received finite gradients and passed on others, with
+            "nan" or "inf"; None where none did.
+    """
+
+    def __init__(self, loss: torch.Tensor) -> None:
+        self.culprit: tuple[Node, str] | None = None
+        self._sums: tuple[Node, str] | None = None
+        self._handles = [node.register_hook(self._hook(node)) for node in nodes_behind(loss)]
+
+    def close(self) -> None:
+        """Take the hooks off; where only a sum of gradients overflowed, the node that received it is the culprit."""
+        for handle in self._handles:
+            handle.remove()
+        self.culprit = self.culprit or self._sums
+
+    def _hook(self, node: Node) -> Any:
+        def look(passed: Sequence[torch.Tensor | None], received: Sequence[torch.Tensor | None]) -> None:
+            if self.culprit is not None:
+                return
+            came = _worst(received)
+            if came:
+                self._sums = self._sums or (node, came)
+                return
+            went = _worst(passed)
+            if went and self._sums is None:
+                self.culprit = (node, went)
+
+        return look
+
+
+def nodes_behind(loss: torch.Tensor) -> list[Node]:
+    """Every autograd node that the backward from `loss` will run."""
+    seen: dict[Node, None] = {}
+    todo = [loss.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen[node] = None
+            todo += [following for following, _ in node.next_functions]
+    return list(seen)
+
+
+def _worst(grads: Sequence[torch.Tensor | None]) -> str | None:
+    found = {classify(grad) for grad in grads if grad is not None} - {None}
+    return "nan" if "nan" in found else "inf" if found else None

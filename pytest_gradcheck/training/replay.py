@@ -1,0 +1,97 @@
+"""Running a failing step once more under observation, to name the operation that broke it and its source line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.model.training import Failure, Site
+from pytest_gradcheck.training.backtrace import BackwardTrace
+from pytest_gradcheck.training.source import line_of_node
+from pytest_gradcheck.training.trace import Event, ForwardTrace, module_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gradcheck.training.state import StepState
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a second run of the step showed.
+
+    Attributes:
+        loss: Its loss.
+        first: The first operation of the forward with a non-finite result, or None.
+        forward: The operation whose non-finite result reached the loss, or None.
+        backward: Where backward turned finite gradients into others, or None.
+    """
+
+    loss: float
+    first: Event | None
+    forward: Event | None
+    backward: Site | None
+
+
+def replay(model: nn.Module, state: StepState, compute: Callable[[], torch.Tensor], scale: float) -> Replay:
+    """Run forward and backward again from the noted state.
+
+    Args:
+        model: With the parameters of the failing step.
+        state: Taken before its forward.
+        compute: Runs the forward and gives the loss.
+        scale: What the loss is multiplied with before backward.
+    """
+    state.restore()
+    model.zero_grad(set_to_none=True)
+    trace = ForwardTrace()
+    with torch.autograd.set_detect_anomaly(True, check_nan=False):  # notes each node's traceback, and checks nothing
+        with module_stack(model, trace.modules) as owners, trace:
+            loss = compute()
+        culprit = trace.event_of(loss)
+        backward = None
+        if math.isfinite(float(loss.detach())):
+            watched = BackwardTrace(loss)
+            torch.autograd.backward(loss * scale)
+            watched.close()
+            if watched.culprit:
+                node, value = watched.culprit
+                backward = Site(node.name(), owners.get(node), line_of_node(node), value)
+    return Replay(float(loss.detach()), trace.first, culprit.origin() if culprit else None, backward)
+
+
+def sharpen(failure: Failure, seen: Replay, loss: float) -> Failure:
+    """A failure of forward or backward with the operation that the replay found.
+
+    Args:
+        failure: As the sentinel saw it: the loss or a gradient.
+        seen: The replay.
+        loss: The loss of the step when it failed.
+    """
+    same = seen.loss == loss or (math.isnan(seen.loss) and math.isnan(loss))
+    first = site(seen.first) if seen.first else None
+    where = seen.backward if failure.phase == "backward" else site(seen.forward) if seen.forward else None
+    if where is None:
+        return replace(failure, reproduced=False)
+    quantity = failure.quantity
+    if failure.phase == "forward" and where.module is not None:
+        quantity = "activation"
+    return replace(
+        failure,
+        quantity=quantity,
+        value=where.value.lstrip("-"),
+        module=where.module,
+        op=where.op,
+        source=where.source,
+        first=None if first == where else first,
+        reproduced=same,
+    )
+
+
+def site(event: Event) -> Site:
+    """The event as plain data."""
+    return Site(event.op, event.module, event.source, event.value)

@@ -1,0 +1,149 @@
+"""Watching one forward pass operation by operation: where the first non-finite number comes from, and where it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pytest_gradcheck.training.source import line_of_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What places -inf on purpose: attention masks are made of these.
+_MASKING = {"masked_fill", "masked_fill_", "full", "full_like", "fill", "fill_", "where", "scalar_tensor", "new_full"}
+
+
+@dataclass(frozen=True)
+class Event:
+    """An operation whose result is not finite.
+
+    Attributes:
+        index: Position among all such operations, in the order they ran.
+        op: Its name, such as "aten.log".
+        module: Qualified name of the innermost module that ran it; None outside the model, in the loss.
+        source: "file.py:line" of the user's code, or None where there is none between the run and torch.
+        value: "nan", "inf", or "-inf" where the result holds nothing else.
+        dtype: Of the result.
+        largest: Largest magnitude among its finite inputs.
+        parents: The operations whose non-finite results it read.
+        mask: Whether it only places or passes on -inf, as masks do.
+    """
+
+    index: int
+    op: str
+    module: str | None
+    source: str | None
+    value: str
+    dtype: torch.dtype
+    largest: float
+    parents: tuple[Event, ...]
+    mask: bool
+
+    def origin(self) -> Event:
+        """The earliest operation on the way to this one that read nothing non-finite."""
+        seen, todo, origins = set(), [self], []
+        while todo:
+            event = todo.pop()
+            if event.index in seen:
+                continue
+            seen.add(event.index)
+            parents = [parent for parent in event.parents if not parent.mask]
+            todo += parents
+            if not parents:
+                origins.append(event)
+        return min(origins, key=lambda event: event.index)
+
+
+class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records every operation with a non-finite result, by the tensor that holds it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.first: Event | None = None
+        self.modules: list[str] = []
+        # By identity of the tensor, which is kept alive so that no other can take its place.
+        self._bad: dict[int, tuple[torch.Tensor, Event]] = {}
+        self._count = 0
+
+    def event_of(self, tensor: torch.Tensor) -> Event | None:
+        """The operation that gave this tensor its non-finite numbers, if one did."""
+        found = self._bad.get(id(tensor))
+        return found[1] if found else None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        inputs = list(_numbers((args, kwargs)))
+        # Looked up before the call: an operation in place may overwrite what it reads.
+        parents = tuple({event.index: event for item in inputs if (event := self.event_of(item))}.values())
+        outside = [classify(item) for item in inputs if self.event_of(item) is None]
+        largest = max(map(_largest, inputs), default=0.0) if not parents and not any(outside) else math.inf
+        out = func(*args, **(kwargs or {}))
+        for tensor in _numbers(out):
+            value = classify(tensor)
+            if value is None:
+                self._bad.pop(id(tensor), None)
+                continue
+            name = str(func.overloadpacket)
+            masks = [parent.mask for parent in parents] + [kind == "-inf" for kind in outside if kind]
+            mask = value == "-inf" and (name.rpartition(".")[2] in _MASKING or (bool(masks) and all(masks)))
+            module, source = self.modules[-1] if self.modules else None, line_of_frame(sys._getframe())
+            event = Event(self._count, name, module, source, value, tensor.dtype, largest, parents, mask)
+            self._count += 1
+            self._bad[id(tensor)] = (tensor, event)
+            if self.first is None and not mask:
+                self.first = event
+        return out
+
+
+@contextlib.contextmanager
+def module_stack(model: nn.Module, stack: list[str]) -> Iterator[dict[torch.autograd.graph.Node, str]]:
+    """Keep `stack` at the names of the modules that run; gives each autograd node made in them its module's name."""
+    owners: dict[torch.autograd.graph.Node, str] = {}
+
+    def leave(name: str, output: Any) -> None:
+        stack.pop()
+        # Children leave before their parents, so whatever has no owner yet was made in this module itself.
+        todo = [leaf.grad_fn for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+        while todo:
+            node = todo.pop()
+            if node is not None and node not in owners:
+                owners[node] = name
+                todo += [following for following, _ in node.next_functions]
+
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(module.register_forward_pre_hook(lambda *_, name=name: stack.append(name), prepend=True))
+        hook = lambda *items, name=name: leave(name, items[-1])  # noqa: E731
+        handles.append(module.register_forward_hook(hook, always_call=True))
+    try:
+        yield owners
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def classify(tensor: torch.Tensor) -> str | None:
+    """ "nan", "inf", "-inf" where the tensor holds nothing else that is not finite, or None where all is finite."""
+    if bool(torch.isfinite(tensor).all()):
+        return None
+    if bool(torch.isnan(tensor).any()):
+        return "nan"
+    return "inf" if tensor.is_complex() or bool((tensor == math.inf).any()) else "-inf"
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    return float(tensor.detach().abs().max()) if tensor.numel() else 0.0
+
+
+def _numbers(tree: Any) -> Iterator[torch.Tensor]:
+    for leaf in tree_leaves(tree):
+        if isinstance(leaf, torch.Tensor) and (leaf.is_floating_point() or leaf.is_complex()):
+            yield leaf
