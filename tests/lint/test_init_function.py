@@ -66,7 +66,7 @@ def test_calls_know_the_type_tests_around_them() -> None:
     assert [call.types for call in unit(CODE).inits.calls] == [
         frozenset(),
         {"torch.nn.Linear", "torch.nn.Conv2d"},
-        {"torch.nn.LayerNorm", None},
+        {"torch.nn.LayerNorm"},
         {None},
         frozenset(),
         frozenset(),

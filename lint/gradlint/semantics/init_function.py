@@ -10,7 +10,8 @@ import libcst as cst
 
 from gradlint.scopes import Binding, BindingKind
 from gradlint.semantics.layer_values import argument
-from gradlint.walk import Tree, walk
+from gradlint.semantics.type_tests import TypeTests
+from gradlint.walk import Tree
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 InitFunctionNode = cst.FunctionDef | cst.Lambda
 _INIT = "torch.nn.init."
+_IN_PLACE = frozenset({"normal_", "uniform_", "fill_", "zero_"})
 
 
 class Subject(str, Enum):
@@ -31,9 +33,9 @@ class Subject(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class InitCall:
-    """One call of a `torch.nn.init` function.
+    """One call of a `torch.nn.init` function, or of a tensor method that fills in place (`m.weight.data.normal_()`).
 
-    `scheme` is its short name (`xavier_uniform_`), `tensor` the expression it fills, `attribute` its last name
+    `scheme` is its short name (`xavier_uniform_`, `normal_`), `tensor` the expression it fills, `attribute` its last name
     (`weight`, `bias`), `subject` whose it is, `root` the name the expression begins with. `types` are the full names
     in the `isinstance` tests around the call (empty: none; None in it: unknown), `function` what it stands in.
     """
@@ -49,7 +51,12 @@ class InitCall:
 
     def argument(self, index: int, keyword: str) -> cst.BaseExpression | None:
         """An argument of the call; the tensor has index 0."""
-        return argument(self.node, index, keyword)
+        return argument(self.node, index - self.is_method, keyword)
+
+    @property
+    def is_method(self) -> bool:
+        """Whether it is a method of the tensor."""
+        return self.scheme in _IN_PLACE and self.tensor is getattr(self.node.func, "value", None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +88,7 @@ class InitFunctions:
         self._tree, self._names, self._classes = tree, names, classes
         self._applied = self._find_applications()
         self.calls: tuple[InitCall, ...] = tuple(
-            self._describe(call, name[len(_INIT) :])
-            for call in tree.nodes(cst.Call)
-            if (name := names.full_name(call.func)) and name.startswith(_INIT)
+            self._describe(call, *found) for call in tree.nodes(cst.Call) if (found := self._filled(call))
         )
         self.functions: tuple[InitFunction, ...] = tuple(map(self._function, self._init_functions()))
 
@@ -108,13 +113,23 @@ class InitFunctions:
         decorators = node.decorators if isinstance(node, cst.FunctionDef) else ()
         return any(self._names.full_name(each.decorator) == "builtins.staticmethod" for each in decorators)
 
-    def _describe(self, call: cst.Call, scheme: str) -> InitCall:
+    def _filled(self, call: cst.Call) -> tuple[str, cst.BaseExpression | None] | None:
+        """The scheme and the tensor of an init call."""
+        name = self._names.full_name(call.func)
+        if name and name.startswith(_INIT):
+            return name[len(_INIT) :], argument(call, 0, "tensor")
+        if not isinstance(call.func, cst.Attribute) or call.func.attr.value not in _IN_PLACE:
+            return None
+        tensor = call.func.value
+        filled = isinstance(tensor, cst.Attribute) and tensor.attr.value in ("data", "weight", "bias")
+        return (call.func.attr.value, tensor) if filled and _root(tensor)[1] != "grad" else None
+
+    def _describe(self, call: cst.Call, scheme: str, tensor: cst.BaseExpression | None) -> InitCall:
         function = self._tree.enclosing(call, cst.FunctionDef, cst.Lambda)
         assert function is None or isinstance(function, (cst.FunctionDef, cst.Lambda))
-        tensor = argument(call, 0, "tensor")
         root, attribute = _root(tensor)
         subject = self._subject(root, function)
-        types = self._types(call, root) if root is not None else frozenset()
+        types = TypeTests(self._tree, self._names).around(call, root.value) if root is not None else frozenset()
         return InitCall(call, scheme, tensor, attribute, root, subject, types, function)
 
     def _subject(self, root: cst.Name | None, function: InitFunctionNode | None) -> Subject:
@@ -138,32 +153,6 @@ class InitFunctions:
             and isinstance(walked.func, cst.Attribute)
             and walked.func.attr.value in ("modules", "named_modules", "children", "named_children")
         )
-
-    def _types(self, call: cst.Call, root: cst.Name) -> frozenset[str | None]:
-        """The types that the `if` tests around a call allow its root to have."""
-        found: set[str | None] = set()
-        below: cst.CSTNode = call
-        for above in self._tree.ancestors(call):
-            if isinstance(above, (cst.FunctionDef, cst.Lambda)):
-                break
-            if isinstance(above, cst.If) and below is above.body:
-                found |= self._tested(above.test, root.value)
-            elif isinstance(above, (cst.If, cst.IfExp)) and below is above.orelse:
-                found.add(None)
-            elif isinstance(above, cst.IfExp) and below is above.body:
-                found |= self._tested(above.test, root.value)
-            below = above
-        return frozenset(found)
-
-    def _tested(self, test: cst.BaseExpression, root: str) -> set[str | None]:
-        types: set[str | None] = set()
-        for node in walk(test):
-            value = _type_test(node, root)
-            if value is not None:
-                several = isinstance(value, (cst.Tuple, cst.List))
-                each = [element.value for element in value.elements] if several else [value]  # type: ignore[attr-defined]
-                types |= {self._names.full_name(one) for one in each}
-        return types or {None}
 
     def _find_applications(self) -> dict[InitFunctionNode, list[Application]]:
         found: dict[InitFunctionNode, list[Application]] = {}
@@ -211,19 +200,3 @@ def _root(tensor: cst.BaseExpression | None) -> tuple[cst.Name | None, str | Non
             return None, attribute
     return tensor, attribute
 
-
-def _type_test(node: cst.CSTNode, root: str) -> cst.BaseExpression | None:
-    """The types in `isinstance(root, types)` or `type(root) == types` (also `is`, `in`)."""
-    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and len(node.args) == 2:
-        return node.args[1].value if node.func.value == "isinstance" and _is_name(node.args[0].value, root) else None
-    if isinstance(node, cst.Comparison) and len(node.comparisons) == 1 and isinstance(node.left, cst.Call):
-        asked = node.left
-        is_type = isinstance(asked.func, cst.Name) and asked.func.value == "type" and len(asked.args) == 1
-        equal = isinstance(node.comparisons[0].operator, (cst.Equal, cst.Is, cst.In))
-        if is_type and equal and _is_name(asked.args[0].value, root):
-            return node.comparisons[0].comparator
-    return None
-
-
-def _is_name(node: cst.CSTNode, name: str) -> bool:
-    return isinstance(node, cst.Name) and node.value == name
