@@ -49,6 +49,8 @@ class Failure:
             did not reach the loss.
         reproduced: Whether the step, run again, gave the same loss and the same kind of failure; None where it was not
             run again.
+        cause: The likely cause by measured evidence: "the batch", "the given weights", "reduced precision", "domain
+            error", "unscaled input", "initialisation", "learning rate", or None.
         evidence: Facts that were measured, one sentence each.
     """
 
@@ -62,6 +64,7 @@ class Failure:
     source: str | None = None
     first: Site | None = None
     reproduced: bool | None = None
+    cause: str | None = None
     evidence: tuple[str, ...] = ()
 
     @classmethod

@@ -16,6 +16,7 @@ def render_training(run: TrainingReport) -> str:
     """The text that a failure prints, and `str(run)`."""
     lines = [headline(run)]
     if run.failure:
+        lines += [f"likely cause: {run.failure.cause}"] if run.failure.cause else []
         lines += [f"  {said}" for said in run.failure.evidence]
     lines += ["", *_rows(run)]
     lines += [f"note: {note}" for note in run.notes]

@@ -30,25 +30,23 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: St
         model: With the parameters of the failing forward: the check comes before the optimizer moves them.
         state: What the forward may have changed, as it was before.
     """
-    evidence = tuple(_batch_facts(batch))
     for name, part in (("inputs", batch.inputs), ("targets", batch.targets)):
         kind = next(filter(None, map(non_finite, _floating(part))), None)
         if kind:
-            return Failure(step, "data", "input", kind, tensor=name, evidence=evidence)
+            return Failure(step, "data", "input", kind, tensor=name)
     held = bad_parameter(model) or _bad_buffer(model, state)
     if held:
         name, kind = held
         if step == 0:
-            said = f"{name} held it before the first step"
-            return Failure(step, "forward", "parameter", kind, _owner(name), name, evidence=(said, *evidence))
+            return Failure(step, "forward", "parameter", kind, _owner(name), name)
         said = f"it reached the loss in step {step}"
-        return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, evidence=(said, *evidence))
+        return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, evidence=(said,))
     if not math.isfinite(reading.loss):
-        return Failure(step, "forward", "loss", "nan" if math.isnan(reading.loss) else "inf", evidence=evidence)
+        return Failure(step, "forward", "loss", "nan" if math.isnan(reading.loss) else "inf")
     # Backward runs from the loss to the inputs, so the last parameter is the first to be reached.
     name, kind = list(reading.bad.items())[-1]
     share = f"{len(reading.bad)} of {len(reading.norms)} gradients are not finite"
-    return Failure(step, "backward", "gradient", kind, _owner(name), name, evidence=(share, *evidence))
+    return Failure(step, "backward", "gradient", kind, _owner(name), name, evidence=(share,))
 
 
 def bad_parameter(model: nn.Module) -> tuple[str, str] | None:
@@ -75,11 +73,15 @@ def _floating(part: Any) -> Iterable[torch.Tensor]:
     return (leaf for leaf in tree_leaves(part) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point())
 
 
-def _batch_facts(batch: Batch) -> Iterable[str]:
-    for leaf in _floating(batch.inputs):
-        known = leaf[torch.isfinite(leaf)].double()
-        if known.numel():
-            yield f"the inputs of this step span {known.min():.4g} to {known.max():.4g}, mean {known.mean():.4g}"
+def input_facts(batch: Batch) -> tuple[float, str]:
+    """The largest magnitude among the finite inputs, and their range in words."""
+    known = [leaf[torch.isfinite(leaf)].detach().double() for leaf in _floating(batch.inputs)]
+    known = [leaf for leaf in known if leaf.numel()]
+    if not known:
+        return 0.0, "hold no floating numbers"
+    low, high = min(float(leaf.min()) for leaf in known), max(float(leaf.max()) for leaf in known)
+    mean = sum(float(leaf.sum()) for leaf in known) / sum(leaf.numel() for leaf in known)
+    return max(-low, high), f"of this step span {low:.4g} to {high:.4g}, mean {mean:.4g}"
 
 
 def _owner(name: str) -> str:

@@ -7,17 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.training import Failure, TrainingReport
-from pytest_gradcheck.training.blame import bad_parameter, blame
+from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts
+from pytest_gradcheck.training.cause import Scene, explain
 from pytest_gradcheck.training.feed import describe
 from pytest_gradcheck.training.objective import class_count, forward, objective
 from pytest_gradcheck.training.optimizers import set_rate
 from pytest_gradcheck.training.replay import replay, sharpen
 from pytest_gradcheck.training.sentinel import Reading, read
 from pytest_gradcheck.training.state import StepState
+from pytest_gradcheck.training.updates import Updates
 from pytest_gradcheck.training.verdicts import collapsed, underfit
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Loop:
         self.skipped = self._in_a_row = 0
         self._classes: int | None = None
         self._state = StepState(model)
+        self._updates = Updates(self._named, optimizer)
 
     def run(self) -> None:
         """Train until the steps are done or something fails."""
@@ -100,22 +104,33 @@ class Loop:
         self.gradient_norm.append(reading.total)
         if reading.healthy:
             self._in_a_row = 0
+            self._updates.add(step, reading.norms, self.learning_rate[-1], self.plan.clip, reading.total)
         elif not self._may_skip(reading, step):
             return self._explain(blame(step, reading, batch, self.model, self._state), batch, reading.loss)
         self._update()
         return None
 
     def _explain(self, failure: Failure, batch: Batch, loss: float) -> Failure:
-        """The failure with the operation and the line that a replay of the step finds."""
-        if failure.quantity not in {"loss", "gradient"}:
-            return failure
-        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
-        try:
-            seen = replay(self.model, self._state, lambda: self._forward(batch, failure.step), scale)
-        except Exception as error:  # noqa: BLE001 - the run has failed already: a replay that breaks must not hide how
-            said = f"running the step again raised {type(error).__name__}: {error}"
-            return replace(failure, evidence=(*failure.evidence, said))
-        return sharpen(failure, seen, loss)
+        """The failure with the operation and the line that a replay of the step finds, and with its cause."""
+        seen = None
+        if failure.quantity in {"loss", "gradient"}:
+            scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+            try:
+                seen = replay(self.model, self._state, lambda: self._forward(batch, failure.step), scale)
+                failure = sharpen(failure, seen, loss)
+            except Exception as error:  # noqa: BLE001 - the run has failed already: a replay that breaks must not hide how
+                said = f"running the step again raised {type(error).__name__}: {error}"
+                failure = replace(failure, evidence=(*failure.evidence, said))
+        facts = input_facts(batch)
+        in_float32 = self._in_float32(batch, failure.step) if seen and self.plan.amp else None
+        scene = Scene(failure, seen, *facts, self._updates.largest, self.learning_rate[-1], in_float32)
+        return explain(scene)
+
+    def _in_float32(self, batch: Batch, step: int) -> float:
+        self._state.restore()
+        with torch.no_grad(), torch.autocast(self._home, enabled=False):
+            outputs = forward(self.model, batch, step)
+            return float((self.plan.loss or F.cross_entropy)(outputs, batch.targets))
 
     def _forward(self, batch: Batch, step: int) -> torch.Tensor:
         with torch.autocast(self._home, dtype=self.plan.amp, enabled=self.plan.amp is not None):

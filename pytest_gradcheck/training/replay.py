@@ -11,6 +11,7 @@ from torch import nn
 
 from pytest_gradcheck.model.training import Failure, Site
 from pytest_gradcheck.training.backtrace import BackwardTrace
+from pytest_gradcheck.training.profile import layer_sizes, slope
 from pytest_gradcheck.training.source import line_of_node
 from pytest_gradcheck.training.trace import Event, ForwardTrace, module_stack
 
@@ -29,12 +30,14 @@ class Replay:
         first: The first operation of the forward with a non-finite result, or None.
         forward: The operation whose non-finite result reached the loss, or None.
         backward: Where backward turned finite gradients into others, or None.
+        growth: Decades by which the size of activations grows from one layer with weights to the next, or None.
     """
 
     loss: float
     first: Event | None
     forward: Event | None
     backward: Site | None
+    growth: float | None
 
 
 def replay(model: nn.Module, state: StepState, compute: Callable[[], torch.Tensor], scale: float) -> Replay:
@@ -50,7 +53,7 @@ def replay(model: nn.Module, state: StepState, compute: Callable[[], torch.Tenso
     model.zero_grad(set_to_none=True)
     trace = ForwardTrace()
     with torch.autograd.set_detect_anomaly(True, check_nan=False):  # notes each node's traceback, and checks nothing
-        with module_stack(model, trace.modules) as owners, trace:
+        with layer_sizes(model) as sizes, module_stack(model, trace.modules) as owners, trace:
             loss = compute()
         culprit = trace.event_of(loss)
         backward = None
@@ -61,7 +64,7 @@ def replay(model: nn.Module, state: StepState, compute: Callable[[], torch.Tenso
             if watched.culprit:
                 node, value = watched.culprit
                 backward = Site(node.name(), owners.get(node), line_of_node(node), value)
-    return Replay(float(loss.detach()), trace.first, culprit.origin() if culprit else None, backward)
+    return Replay(float(loss.detach()), trace.first, culprit.origin() if culprit else None, backward, slope(sizes))
 
 
 def sharpen(failure: Failure, seen: Replay, loss: float) -> Failure:

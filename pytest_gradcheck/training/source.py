@@ -31,7 +31,7 @@ def line_of_frame(frame: FrameType | None) -> str | None:
 
 
 def line_of_node(node: torch.autograd.graph.Node) -> str | None:
-    """The line whose forward made an autograd node, as anomaly mode noted it; None where there is none of the user's."""
+    """The line whose forward made an autograd node, as anomaly mode noted it; None if it is not the user's."""
     noted: dict[str, list[str]] = getattr(node, "metadata")  # noqa: B009 - typed as a method by torch
     for entry in reversed(noted.get("traceback_", [])):
         match = _FRAME.search(entry)

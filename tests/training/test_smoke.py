@@ -147,7 +147,7 @@ def test_a_weight_that_is_nan_already_is_blamed_before_the_forward(batches: Batc
     assert run.failure is not None
     assert (run.failure.step, run.failure.phase, run.failure.quantity) == (0, "forward", "parameter")
     assert (run.failure.module, run.failure.tensor, run.failure.value) == ("1", "1.weight", "nan")
-    assert run.failure.evidence[0] == "1.weight held it before the first step"
+    assert run.failure.evidence[0] == "1.weight was not finite when the run began"
 
 
 def test_a_buffer_that_is_nan_already_is_blamed_but_not_a_mask_of_minus_infinity(batches: Batches) -> None:

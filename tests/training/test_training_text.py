@@ -31,14 +31,17 @@ SICK = replace(
     loss=[*HEALTHY.loss, math.nan],
     gradient_norm=[*HEALTHY.gradient_norm, math.nan],
     learning_rate=[0.01] * 5,
-    failure=Failure(4, "forward", "loss", "nan", evidence=("the inputs of this step span 0 to 255, mean 71.1",)),
+    failure=Failure(
+        4, "forward", "loss", "nan", cause="unscaled input", evidence=("the inputs of this step span 0 to 255",)
+    ),
 )
 
 
 def test_the_text_of_the_courses_failing_case_in_full() -> None:
     assert str(SICK) == (
         "AlexNet failed at step 4: in forward, the loss is nan\n"
-        "  the inputs of this step span 0 to 255, mean 71.1\n"
+        "likely cause: unscaled input\n"
+        "  the inputs of this step span 0 to 255\n"
         "\n"
         "  loss         12.31, 9.5, 3000, 1e+09, nan\n"
         "  last finite  loss 1e+09 and gradient norm 1e+20 at step 3\n"
