@@ -162,6 +162,20 @@ class Names:
                 parts.append(node.name.value)
         return ".".join((self._module, *reversed(parts)))
 
+    def spelling(self, full_name: str, at: cst.CSTNode) -> str | None:
+        """How a torch name is written at a place with what is imported there: `nn.ModuleList`; None without import."""
+        here = self.scopes.of(at)
+        parts = full_name.split(".")
+        for count in range(len(parts), 0, -1):
+            wanted = ".".join(parts[:count])
+            for scope in here.chain():
+                for name in scope.bindings:
+                    binding = self.lookup(name, here).binding
+                    imported = binding is not None and binding.kind is BindingKind.IMPORT and binding.scope is scope
+                    if binding is not None and imported and self.binding_name(binding) == wanted:
+                        return ".".join([name, *parts[count:]])
+        return None
+
     def _offered(self, name: str) -> str:
         return canonical(self._elsewhere(canonical(name)))
 

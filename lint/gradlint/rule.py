@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gradlint.bindings import Scopes
     from gradlint.names import Names
     from gradlint.semantics.init_function import InitFunctions
+    from gradlint.semantics.init_reach import InitReach
     from gradlint.semantics.layer_chain import LayerChains
     from gradlint.semantics.module_class import ModuleClasses
     from gradlint.settings import Settings
@@ -124,6 +125,11 @@ class Context:
         return self._unit.inits
 
     @property
+    def reach(self) -> InitReach:
+        """Which layers the init calls fill."""
+        return self._unit.reach
+
+    @property
     def options(self) -> dict[str, object]:
         """The options of this rule."""
         return dict(self.settings.options.get(self._info.code, {}))
@@ -199,6 +205,21 @@ class Context:
         """Insert text after a node (outside of its parentheses)."""
         end = self._unit.positions.outer_range(node).end
         return Edit(Range(end, end), text)
+
+    def drop_argument(self, call: cst.Call, given: cst.Arg) -> Edit | None:
+        """Take an argument out of a call, with the comma before it (the first: after it); None at a comment."""
+        index = call.args.index(given)
+        if index:
+            start = self.insert_after(call.args[index - 1].value, "").range.start
+            end = self.insert_after(given.value, "").range.start
+        else:
+            start = self._unit.positions.range(given).start
+            later = call.args[1:2]
+            end = (
+                self._unit.positions.range(later[0]).start if later else self.insert_after(given.value, "").range.start
+            )
+        gone = Range(start, end)
+        return None if "#" in self.source.slice(gone) else Edit(gone, "")
 
     def add_keyword(self, call: cst.Call, text: str) -> Edit | None:
         """Add `name=value` as the last argument of a call; None after a starred one or where a comment stands."""

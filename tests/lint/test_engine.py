@@ -104,6 +104,7 @@ def edited(text: str, what: str) -> str | None:
             "before": ctx.insert_before(call, "B"),
             "after": ctx.insert_after(call, "A"),
             "keyword": ctx.add_keyword(call, "k=1"),
+            **{f"drop {index}": ctx.drop_argument(call, given) for index, given in enumerate(call.args)},
         }
         ctx.report(call, "x", fix=ctx.fix(Safety.SAFE, edits[what]))
 
@@ -120,6 +121,11 @@ def edited(text: str, what: str) -> str | None:
     ("text", "what", "expected"),
     [
         ("x = (f(a))", "replace", "x = (R)"),
+        ("f(a, (b), k=c)", "drop 1", "f(a, k=c)"),
+        ("f(a, (b), k=c)", "drop 0", "f((b), k=c)"),
+        ("f(a, b)", "drop 1", "f(a)"),
+        ("f((a))", "drop 0", "f()"),
+        ("f(\n    a,  # why\n    b,\n)", "drop 1", None),
         ("x = (f(a))", "before", "x = B(f(a))"),
         ("x = (f(a))", "after", "x = (f(a))A"),
         ("f(\n    a,  # why\n)", "replace", None),

@@ -312,3 +312,21 @@ def test_constants(code: str, expected: object) -> None:
         if isinstance(assign.targets[0].target, cst.Name) and assign.targets[0].target.value == "v"
     )
     assert constant(value, u.names) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import torch\nx", "torch.nn.ModuleList"),
+        ("from torch import nn as N\nx", "N.ModuleList"),
+        ("import torch\nfrom torch import nn\nx", "nn.ModuleList"),
+        ("from torch.nn import ModuleList as ML\nfrom torch import nn\nx", "ML"),
+        ("from torch import nn\nnn = 3\nx", None),
+        ("from torch import nn\ndef f(nn):\n    x", None),
+        ("def f():\n    from torch import nn\nx", None),
+        ("from elsewhere import nn\nx", None),
+    ],
+)
+def test_a_torch_name_is_spelled_with_what_is_imported(code: str, expected: str | None) -> None:
+    u = unit(code)
+    assert u.names.spelling("torch.nn.ModuleList", node(u, "x", cst.Name)) == expected

@@ -17,13 +17,17 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.UNSAFE,
         ("igmoid", "anh", "expit"),
     ),
-    RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init",)),
+    RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
+    RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
 )
 
-# The linter's own: reported by the engine, never deselected (GRD003 is added where suppressions are read).
+# The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.
 UNREADABLE: Final = RuleInfo("GRD001", "unreadable-file", Level.ERROR)
 CRASH: Final = RuleInfo("GRD002", "rule-crash", Level.ERROR)
+UNUSED: Final = RuleInfo("GRD003", "unused-suppression", Level.WARNING, Safety.SAFE)
+OWN: Final = (UNREADABLE, CRASH, UNUSED)
+UNDESELECTABLE: Final = frozenset((UNREADABLE.code, CRASH.code))
 
 
 def module_name(info: RuleInfo) -> str:

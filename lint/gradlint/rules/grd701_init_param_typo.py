@@ -40,12 +40,11 @@ import libcst as cst
 from gradlint.model import Fix, Safety
 from gradlint.names import Standing
 from gradlint.rule import Context, checks
+from gradlint.semantics.init_fill import fills
 from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.semantics.init_function import InitFunction
-
-_IN_PLACE = frozenset({"normal_", "uniform_", "fill_", "zero_", "copy_", "trunc_normal_"})
 
 
 @checks(cst.Module)
@@ -53,30 +52,13 @@ def check(_: cst.Module, ctx: Context) -> None:
     """Look at every init function of the file; a nested one is looked at once, as itself."""
     seen: set[cst.CSTNode] = set()
     for function in reversed(ctx.inits.functions):
-        misspelt = _undefined_roots(function, ctx)
+        misspelt = {
+            fill.root.value for fill in fills(function, ctx.tree, ctx.names) if _is_undefined(fill.root, ctx)
+        } | {call.root.value for call in function.calls if call.root is not None and _is_undefined(call.root, ctx)}
         for node in walk(function.node.body):
             if isinstance(node, cst.Name) and node.value in misspelt and node not in seen and _is_use(node, ctx):
                 seen.add(node)
                 _report(node, function, ctx)
-
-
-def _undefined_roots(function: InitFunction, ctx: Context) -> set[str]:
-    roots = [call.root for call in function.calls]
-    roots += [
-        _parameter_owner(node.func.value)
-        for node in walk(function.node.body)
-        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in _IN_PLACE
-    ]
-    return {root.value for root in roots if root is not None and _is_undefined(root, ctx)}
-
-
-def _parameter_owner(tensor: cst.BaseExpression) -> cst.Name | None:
-    """`n` of `n.weight` or `n.bias.data`."""
-    if isinstance(tensor, cst.Attribute) and tensor.attr.value == "data":
-        tensor = tensor.value
-    if isinstance(tensor, cst.Attribute) and tensor.attr.value in ("weight", "bias"):
-        return tensor.value if isinstance(tensor.value, cst.Name) else None
-    return None
 
 
 def _is_undefined(name: cst.Name, ctx: Context) -> bool:
