@@ -52,7 +52,88 @@ _EDGES = {
     "atan2",
     "remainder",
     "fmod",
-}  # fmt: skip: In the order in which they are believed.
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known about a failing step.
+
+    Attributes:
+        failure: What failed.
+        seen: The replay, where there was one.
+        largest_input: Largest magnitude in the batch's inputs; 0 where they are no floating numbers.
+        span: The inputs' range in words.
+        updates: The largest update of each step before, relative to the weights it moved.
+        in_float32: Loss of the same step without autocast; None where it ran in float32 anyway.
+    """
+
+    failure: Failure
+    seen: Replay | None
+    largest_input: float
+    span: str
+    updates: list[Update]
+    in_float32: float | None
+
+
+def explain(scene: Scene) -> Failure:
+    """The failure with its cause, and the evidence of every rule that holds."""
+    found = [(name, said) for name, rule in RULES for said in rule(scene)]
+    evidence = (*scene.failure.evidence, *(said for _, said in found))
+    return replace(scene.failure, cause=found[0][0] if found else None, evidence=evidence)
+
+
+def _data(scene: Scene) -> Iterator[str]:
+    if scene.failure.phase == "data":
+        yield f"{scene.failure.tensor} held {scene.failure.value} before the model saw them"
+
+
+def _given_state(scene: Scene) -> Iterator[str]:
+    if scene.failure.phase == "forward" and scene.failure.quantity == "parameter":
+        yield f"{scene.failure.tensor} was not finite when the run began"
+
+
+def _precision(scene: Scene) -> Iterator[str]:
+    event = scene.seen.forward if scene.seen else None
+    if event and event.dtype is torch.float16 and event.value != "nan":
+        yield f"{event.op} gave float16, whose largest number is 65504"
+    if scene.in_float32 is not None and math.isfinite(scene.in_float32):
+        yield f"the same step in float32 has loss {scene.in_float32:.4g}"
+
+
+def _domain(scene: Scene) -> Iterator[str]:
+    event = scene.seen.forward if scene.seen else None
+    backward = scene.seen.backward if scene.seen else None
+    if event and event.op.rpartition(".")[2].rstrip("_") in _EDGES and event.largest < _SANE:
+        yield f"{event.op} left its domain at inputs no larger than {event.largest:.3g}"
+    elif event is None and backward:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", backward.op)).lower()
+        if name in _EDGES or name.lstrip("_") in _EDGES:
+            yield f"the derivative of {name} is not finite where its forward was evaluated"
+
+
+def _unscaled(scene: Scene) -> Iterator[str]:
+    if scene.largest_input > UNSCALED:
+        yield f"the inputs {scene.span}: nets expect a scale near 1"
+
+
+def _learning_rate(scene: Scene) -> Iterator[str]:
+    large = [update for update in scene.updates if update.ratio > RATIO]
+    if large:
+        first = large[0]
+        yield (
+            f"at step {first.step} the update of {first.tensor} was {first.ratio:.3g} times its initial norm "
+            f"(learning rate {first.rate:g})"
+        )
+
+
+def _initialisation(scene: Scene) -> Iterator[str]:
+    slope = scene.seen.growth if scene.seen else None
+    if scene.failure.step == 0 and slope is not None and slope > GROWTH:
+        yield f"activations grow by {slope:.2f} decades a layer before any update"
+
+
+#: In the order in which they are believed.
 RULES: tuple[tuple[str, Callable[[Scene], Iterator[str]]], ...] = (
     ("the batch", _data),
     ("the given weights", _given_state),

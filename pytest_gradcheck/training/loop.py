@@ -123,7 +123,7 @@ class Loop:
                 failure = replace(failure, evidence=(*failure.evidence, said))
         facts = input_facts(batch)
         in_float32 = self._in_float32(batch, failure.step) if seen and self.plan.amp else None
-        scene = Scene(failure, seen, *facts, self._updates.largest, self.learning_rate[-1], in_float32)
+        scene = Scene(failure, seen, *facts, self._updates.largest, in_float32)
         return explain(scene)
 
     def _in_float32(self, batch: Batch, step: int) -> float:
