@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import warnings
@@ -89,6 +90,11 @@ def check_returned(item: pytest.Item, marker: Marker, result: Any, checker: Chec
         UsageProblem: The test returned nothing although it did not use the fixture, or inputs came from two sides.
     """
     __tracebackhide__ = True
+    if inspect.iscoroutine(result):
+        result.close()
+        raise UsageProblem(
+            f"{item.name} is an async test: a gradcheck mark takes the subject that a plain test returns"
+        )
     if result is None:
         if used_fixture:
             return

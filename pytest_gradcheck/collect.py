@@ -183,15 +183,16 @@ def skip_unless_enabled(config: pytest.Config, items: Iterable[pytest.Item]) -> 
 
 def _is_layer(target: Any) -> bool:
     # A class cannot be a layer while torch was never imported, and finding out must not import it.
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     if not isinstance(target, type) or torch is None:
         return False
-    return bool(issubclass(target, (torch.nn.Module, torch.autograd.Function)))
+    return issubclass(target, (torch.nn.Module, torch.autograd.Function))
 
 
 def _first_name(collector: Any, name: str, target: type) -> bool:
     """Whether a class is met under its first name in this collector: an alias makes no second item."""
-    return collector.stash.setdefault(_NAMES, {}).setdefault(target, name) == name
+    names: dict[type, str] = collector.stash.setdefault(_NAMES, {})
+    return names.setdefault(target, name) == name
 
 
 _NAMES = pytest.StashKey[dict[type, str]]()

@@ -11,10 +11,11 @@ import torch
 
 from pytest_gradcheck.checks import CHECKS
 from pytest_gradcheck.checks.base import Context, Deadline, Outcome
+from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
 from pytest_gradcheck.settings import DEFAULT_EPS, Settings, resolve
 from pytest_gradcheck.subjects import tree
-from pytest_gradcheck.subjects.prepare import ForwardRaised, prepared
+from pytest_gradcheck.subjects.prepare import FirstForwardRaised, prepared
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.resolve import resolve as resolve_subject
 from pytest_gradcheck.subjects.subject import Subject
@@ -56,15 +57,16 @@ def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, An
     started = time.monotonic()
     try:
         report = _run(question, resolved, settings, started)
-    except ForwardRaised as problem:
+    except FirstForwardRaised as problem:
+        failure = UsageProblem(str(problem))
         own = _own_dtype(question, resolved)
         if chosen_dtype or own == settings.dtype:
-            raise
+            raise failure from problem.__cause__
         narrow = replace(settings, dtype=own, eps=settings.eps if chosen_eps else DEFAULT_EPS[own])
         try:
             report = _run(question, resolved, narrow, started)
-        except ForwardRaised:
-            raise problem from problem.__cause__
+        except FirstForwardRaised:
+            raise failure from problem.__cause__
         note = (
             f"the forward cannot run in {settings.dtype} ({problem.__cause__}); checked in {own}, with steps that fit"
         )
@@ -100,7 +102,7 @@ def _answers(context: Context) -> Outcome:
     _ = context.cotangents  # the forward's own problems come first, as what they are
     try:
         _ = context.gradients
-    except ForwardRaised:
+    except UsageProblem:
         raise
     except Exception as error:  # noqa: BLE001  a custom backward may raise anything, and that is a result
         return _backward_raised(context.subject, error)

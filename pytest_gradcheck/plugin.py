@@ -14,7 +14,7 @@ from pytest_gradcheck.checking import CHECK, VERDICT, Checker, check_returned, s
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
-from pytest_gradcheck.training_fixtures import fashion_mnist, smoke_train
+from pytest_gradcheck.training_fixtures import configured_root, fashion_mnist, smoke_train
 
 #: Fixtures that pytest finds in this module's namespace.
 __all__ = ["fashion_mnist", "gradcheck", "gradcheck_device", "smoke_train"]
@@ -45,6 +45,15 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if parsed.devices and not parsed.asked_devices:
         chosen.append(f"devices {', '.join(parsed.devices)}")
     return f"gradcheck: {', '.join(chosen)}"
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
+    """One line that says which Fashion-MNIST will be used; none where no test asks for it."""
+    if not any("fashion_mnist" in getattr(item, "fixturenames", ()) for item in items):
+        return None
+    from pytest_gradcheck.data.roots import summary
+
+    return summary(configured_root(config))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -88,6 +97,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return (yield)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuses a mark on a unittest method: unittest drops what it returns, so the check would silently never run."""
+    if item.get_closest_marker(collect.MARK) and type(item).__name__ == "TestCaseFunction":
+        raise UsageProblem(
+            f"{item.name} is a method of a unittest.TestCase, whose return value is dropped: mark a plain function"
+        )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     """Checks what a marked test returns; what it returns is the subject, so pytest has nothing to complain about."""
@@ -96,6 +113,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     if marker is None:
         return None
     device = _available(collect.device_of(pyfuncitem))
+    _available(marker.options.get("device"))  # the mark's own device skips like the command line's
     if isinstance(pyfuncitem, collect.LayerItem):
         subject = load("pytest_gradcheck.subjects.draw", "construct", CHECK)(pyfuncitem.target, marker)
         Checker(pyfuncitem, marker, device)(subject)

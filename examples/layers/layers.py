@@ -39,7 +39,7 @@ class Sign(torch.autograd.Function):
 class GatedLinear(nn.Module):
     """A linear map whose outputs are gated by another one (Dauphin et al., 2017).
 
-    It carries its own check without importing pytest: `pytest --gradcheck --gradcheck-modules examples/layers` finds it.
+    It carries its own check and imports no pytest: `pytest --gradcheck --gradcheck-modules examples/layers` finds it.
     """
 
     def __init__(self, inputs, outputs):

@@ -42,8 +42,8 @@ def examine(context: Context, probe: Probe) -> Look:
         return Look(middle)
     if corner.admits(probe.autograd):
         return Look(middle, "kink")
-    # Where several kinks meet, a sum of subgradients need not lie between the one-sided slopes of the sum. One element of
-    # a custom Function has one kink: there the interval decides.
+    # Where several kinks meet, a sum of subgradients need not lie between the one-sided slopes of the sum. One element
+    # of a custom Function has one kink: there the interval decides.
     alone = context.subject.function is not None and probe.position is not None
     if not alone and _heals(context, probe):
         return Look(middle, "kink")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -53,12 +53,17 @@ class Comparison:
         """The judgement on the probes that count."""
         kept = self.kept()
         if not len(kept) and len(self.probes):
-            reason = None if set(self.excuses.values()) == {"kink"} else "domain edge"
+            reason = min(set(self.excuses.values()) - {"kink"}, default=None)
             verdict = Verdict.INCONCLUSIVE if reason else Verdict.GOOD
             return Judgement(0.0, 0.0, verdict, False, reason)
         plain = context.settings.mode == "central"
         vectors = self.autograd[kept], self.numeric[kept], self.bars[kept]
-        return judge(*vectors, bands=context.settings.bands, plain=plain)
+        found = judge(*vectors, bands=context.settings.bands, plain=plain)
+        unseen = sorted(set(self.excuses.values()) - {"kink"})
+        if unseen and found.verdict is Verdict.GOOD:
+            # The others agree, but some elements had no derivative to compare with: that is not all GOOD.
+            return replace(found, verdict=Verdict.INCONCLUSIVE, reason=unseen[0])
+        return found
 
     def ratio(self, i: int) -> float:
         """The relative error of one probe."""
@@ -134,10 +139,8 @@ def _candidate(context: Context, comparison: Comparison, seen: set[int]) -> int 
     if suspects:
         return suspects[0]
     judgement = comparison.judged(context)
-    open_question = judgement.reason in ("noise", "domain edge") or (
-        judgement.verdict is not Verdict.GOOD and not comparison.confirmed and judgement.reason != "zero gradient"
-    )
-    if not open_question:
+    settled = judgement.verdict is Verdict.GOOD or judgement.reason == "zero gradient" or comparison.confirmed
+    if settled or (judgement.error_bar <= low and comparison.numeric[comparison.kept()].isfinite().all()):
         return None
     unseen = [int(i) for i in comparison.kept() if int(i) not in seen]
     return max(unseen, key=lambda i: float(comparison.bars[i]), default=None)

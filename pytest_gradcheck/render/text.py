@@ -24,20 +24,22 @@ def render_report(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """One line: the verdict, and on how many tensors."""
-    checks = (*report.tensors, *report.second_order)
-    bad = [check for check in checks if check.verdict is report.verdict]
+    first_order = [check for check in report.tensors if check.verdict is report.verdict]
+    checks = report.tensors if first_order else report.second_order
+    bad = first_order or [check for check in checks if check.verdict is report.verdict]
     if report.verdict is Verdict.GOOD:
         return f"gradients of {report.subject} are GOOD: {_tensors(len(report.tensors))} checked, no difference found"
     if not bad:
         errors = [finding for finding in report.findings if finding.severity == "error"]
         return f"gradients of {report.subject} are WRONG: {errors[0].kind}"
-    said = {
-        Verdict.WRONG: "differ from finite differences",
-        Verdict.SUSPICIOUS: "lie between the bands",
-        Verdict.INCONCLUSIVE: "could not be certified",
+    one, many = {
+        Verdict.WRONG: ("differs from finite differences", "differ from finite differences"),
+        Verdict.SUSPICIOUS: ("lies between the bands", "lie between the bands"),
+        Verdict.INCONCLUSIVE: ("could not be certified", "could not be certified"),
     }[report.verdict]
-    share = f"{len(bad)} of {_tensors(len(checks))}"
-    return f"gradients of {report.subject} are {report.verdict}: {share} {said}"
+    share = f"{len(bad)} of {_tensors(len(checks))} {many if len(bad) > 1 else one}"
+    order = "" if first_order else " to second order"
+    return f"gradients of {report.subject} are {report.verdict}{order}: {share}"
 
 
 def _tensors(count: int) -> str:

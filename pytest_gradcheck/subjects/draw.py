@@ -26,7 +26,10 @@ def draw(marker: Marker, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     kwargs = {name: _drawn(spec, marker, source) for name, spec in (marker.kwargs or {}).items()}
     if marker.make_inputs is None:
         return tuple(_drawn(spec, marker, source) for spec in marker.inputs), kwargs
-    made = marker.make_inputs()
+    try:
+        made = marker.make_inputs()
+    except Exception as error:
+        raise UsageProblem(f"gradcheck: inputs= raised {type(error).__name__}: {error}") from error
     if isinstance(made, torch.Tensor):
         made = (made,)
     if not isinstance(made, (tuple, list)):

@@ -19,6 +19,9 @@ from pytest_gradcheck.subjects.randomness import Replayed, untouched
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.subject import Leaf, Subject
 
+#: Subjects that read at most this many numbers run on one thread: torch's own grain of parallel work is of this size.
+SMALL = 32_768
+
 
 @contextmanager
 def prepared(
@@ -45,9 +48,25 @@ def prepared(
                 compute = _Forward(resolved, module, arguments, held, replayed)
                 size = sum(tensor.numel() for tensor in arguments.tensors.values())
                 size += sum(tensor.numel() for _, tensor, _ in _owned(roots))
-                yield Subject(resolved.name, leaves, compute, resolved.function, resolved.source, size)
+                with _few_threads(size):
+                    yield Subject(resolved.name, leaves, compute, resolved.function, resolved.source, size)
         finally:
             torch.set_default_dtype(found_dtype)
+
+
+@contextmanager
+def _few_threads(size: int) -> Iterator[None]:
+    """One thread for small subjects: handing microseconds of work to a second core costs more than it saves.
+
+    On a machine whose cores are busy the wait for that second core made checks of a few numbers 40 times slower.
+    """
+    threads = torch.get_num_threads()
+    if size <= SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Arguments:
@@ -65,7 +84,9 @@ class _Arguments:
         def take(name: str, tensor: torch.Tensor) -> torch.Tensor:
             found = tensor.detach()
             own = state.cast(found, dtype, device)
-            own = (own.clone() if own is found else own).resolve_conj().resolve_neg()
+            own = own.clone() if own is found else own
+            if own.layout is torch.strided:
+                own = own.resolve_conj().resolve_neg()
             if tensor.requires_grad:
                 self.requiring.add(name)
             self.tensors[name] = own
@@ -94,15 +115,18 @@ class _Forward:
         self._arguments = arguments
         self._held = held
         self._replayed = replayed
+        self._calls = 0
 
     def __call__(self) -> list[torch.Tensor]:
         self._held.restore()
         self._replayed.restart()
+        self._calls += 1
         positional, named = self._arguments.fresh()
         try:
             result = self._call(*positional, **named)
         except Exception as error:
-            raise ForwardRaised(
+            kind = FirstForwardRaised if self._calls == 1 else UsageProblem
+            raise kind(
                 f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
                 f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}"
             ) from error
@@ -113,8 +137,8 @@ class _Forward:
         ]
 
 
-class ForwardRaised(UsageProblem):
-    """The subject's own forward raised; the cause is chained."""
+class FirstForwardRaised(UsageProblem):
+    """The very first call of the subject's forward raised: it may want another dtype. The cause is chained."""
 
 
 @contextmanager
@@ -178,7 +202,7 @@ def _chosen(
     arguments: _Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None
 ) -> list[Leaf]:
     """The leaves: what requires a gradient, or what `wrt` names."""
-    floating = {name: t for name, t in arguments.tensors.items() if t.is_floating_point() or t.is_complex()}
+    floating = {name: tensor for name, tensor in arguments.tensors.items() if _differentiable(tensor)}
     parameters = {name: (tensor, on) for name, tensor, on in owned}
     if wrt is None:
         inputs = [name for name in floating if name in arguments.requiring] or list(floating)
@@ -198,13 +222,19 @@ def _chosen(
     return leaves
 
 
+def _differentiable(tensor: torch.Tensor) -> bool:
+    """Whether single elements of an input can be moved: sparse inputs pass through as they are."""
+    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.layout is torch.strided
+
+
 def _known(name: str, arguments: _Arguments, floating: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
     if name in floating or name in parameters:
         return
     if name in arguments.tensors:
-        dtype = str(arguments.tensors[name].dtype).removeprefix("torch.")
+        tensor = arguments.tensors[name]
+        dtype = str(tensor.dtype if tensor.layout is torch.strided else tensor.layout).removeprefix("torch.")
         raise UsageProblem(
-            f"wrt names {name!r}, which holds {dtype}: only floating and complex tensors have a gradient"
+            f"wrt names {name!r}, which holds {dtype}: only dense floating and complex tensors can be checked"
         )
     known = [*floating, *parameters]
     near = difflib.get_close_matches(name, known, n=1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pytest_gradcheck import Verdict, check_gradients
+from pytest_gradcheck import UsageProblem, Verdict, check_gradients
 
 NEAR_ZERO = torch.tensor([0.0, 1e-12, -1e-12, 3e-6, -3e-6, 1e-5, 1.0, -1.0], dtype=torch.float64)
 
@@ -144,3 +144,41 @@ def test_float32_only_subject_with_a_wrong_gradient() -> None:
             return 3.1 * ctx.saved_tensors[0] ** 2 * grad[0]
 
     assert check_gradients(Cube, torch.randn(4)).verdict is Verdict.WRONG
+
+
+def test_an_error_in_a_later_call_is_the_users_and_no_reason_for_another_dtype() -> None:
+    calls: list[int] = []
+
+    def buggy(x: Tensor) -> Tensor:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("my bug")
+        return torch.sin(x)
+
+    with pytest.raises(UsageProblem, match="my bug"):
+        check_gradients(buggy, torch.randn(3))
+
+
+def test_elements_at_the_edge_of_the_domain_are_not_called_good() -> None:
+    report = check_gradients(torch.sqrt, torch.tensor([0.0, 1.0]))
+    assert report.passed
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.tensors[0].reason == "domain edge"
+    assert "input0[0] lies at the edge of the domain" in str(report)
+
+
+def test_small_subjects_run_on_one_thread_and_give_the_others_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen: set[int] = set()
+
+    def sine(x: Tensor) -> Tensor:
+        seen.add(torch.get_num_threads())
+        return torch.sin(x)
+
+    try:
+        check_gradients(sine, torch.randn(3))
+        assert seen == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -124,7 +124,7 @@ def test_failure_text_names_everything() -> None:
     text = str(report)
     worst = report.tensors[0].worst
     assert worst is not None
-    assert text.splitlines()[0] == "gradients of Spoilt are WRONG: 1 of 1 tensor differ from finite differences"
+    assert text.splitlines()[0] == "gradients of Spoilt are WRONG: 1 of 1 tensor differs from finite differences"
     assert re.search(r"input0 +4x5 +\d\.\de-\d\d +\d\.\de-\d\d +WRONG", text)
     assert f"input0[1, 2]: autograd {worst.autograd:.9g}, numeric {worst.numeric:.9g} (relative error 3.3e-01)" in text
     assert "likely cause: only 1 of 20 elements differ, at [1, 2]; all others agree" in text

@@ -68,7 +68,7 @@ def test_frozen_parameters_are_not_checked_unless_wrt_names_them() -> None:
     ("wrt", "message"),
     [
         (["wieght"], "did you mean 'weight'?"),
-        (["input1"], "int64: only floating and complex tensors have a gradient"),
+        (["input1"], "int64: only dense floating and complex tensors can be checked"),
         ([], "nothing to check"),
     ],
 )
@@ -253,6 +253,13 @@ def test_non_contiguous_and_expanded_inputs() -> None:
     x = torch.randn(3, 8)[:, ::2].t()
     assert check_gradients(Swish, x).verdict is Verdict.GOOD
     assert check_gradients(Swish, torch.randn(3, 1).expand(3, 4)).verdict is Verdict.GOOD
+
+
+def test_sparse_inputs_pass_through_unchecked() -> None:
+    sparse = torch.eye(3).to_sparse()
+    assert names(check_gradients(torch.sparse.mm, sparse, torch.randn(3, 2))) == ["input1"]
+    with pytest.raises(UsageProblem, match="sparse_coo: only dense"):
+        check_gradients(torch.sparse.mm, sparse, torch.randn(3, 2), wrt=["input0"])
 
 
 def test_empty_tensor_and_scalar() -> None:

@@ -58,7 +58,8 @@ def test_installed_files() -> None:
 
 def test_metadata_leaves_torch_to_an_extra() -> None:
     requires = importlib.metadata.requires("pytest-gradcheck") or []
-    assert [line for line in requires if line.startswith("torch")] == ["torch>=2.4; extra == 'torch'"]
+    assert {line.partition(" ")[2] for line in requires if line.startswith("torch")} >= {"extra == 'torch'"}
+    assert all("extra ==" in line for line in requires if line.startswith(("torch", "numpy")))
     assert not any("://" in line for line in requires)
     points = importlib.metadata.entry_points(group="pytest11", name="gradcheck")
     assert [point.value for point in points] == ["pytest_gradcheck.plugin"]
