@@ -20,6 +20,13 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
+    RuleInfo(
+        "GRD704",
+        "missing-call",
+        Level.ERROR,
+        Safety.SAFE,
+        ("optim", "backward", ".eval", ".train", "cuda", "requires_grad_", "detach_"),
+    ),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.
