@@ -17,6 +17,9 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.UNSAFE,
         ("igmoid", "anh", "expit"),
     ),
+    RuleInfo(
+        "GRD205", "bn-momentum-convention", Level.ERROR, Safety.UNSAFE, ("atchNorm", "batch_norm", "InstanceNorm")
+    ),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
