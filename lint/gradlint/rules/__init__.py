@@ -21,6 +21,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         "GRD205", "bn-momentum-convention", Level.ERROR, Safety.UNSAFE, ("atchNorm", "batch_norm", "InstanceNorm")
     ),
     RuleInfo("GRD207", "bn-eps-positional", Level.ERROR, Safety.UNSAFE, ("BatchNorm", "InstanceNorm")),
+    RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
