@@ -32,6 +32,27 @@ class Site:
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """One change to a failing run, and how the run went with it.
+
+    Attributes:
+        name: The change.
+        passed: Whether the run was finite and learned.
+        finite: Whether it met no nan and no infinity.
+        learns: Whether its last three losses average at least 10 % below its first one.
+        steps: Steps that were run.
+        detail: The losses, or what failed.
+    """
+
+    name: str
+    passed: bool
+    finite: bool
+    learns: bool
+    steps: int
+    detail: str
+
+
+@dataclass(frozen=True)
 class Failure:
     """The first thing that went wrong in a run.
 
@@ -52,6 +73,7 @@ class Failure:
         cause: The likely cause by measured evidence: "the batch", "the given weights", "reduced precision", "domain
             error", "unscaled input", "initialisation", "learning rate", or None.
         evidence: Facts that were measured, one sentence each.
+        remedies: What was tried, in the order tried.
     """
 
     step: int
@@ -66,12 +88,14 @@ class Failure:
     reproduced: bool | None = None
     cause: str | None = None
     evidence: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Failure:
         """The inverse of `dataclasses.asdict` after a trip through JSON."""
         first = None if data["first"] is None else Site(**data["first"])
-        return cls(**{**data, "first": first, "evidence": tuple(data["evidence"])})
+        remedies = tuple(Remedy(**remedy) for remedy in data["remedies"])
+        return cls(**{**data, "first": first, "evidence": tuple(data["evidence"]), "remedies": remedies})
 
 
 @dataclass(frozen=True)

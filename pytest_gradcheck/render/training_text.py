@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_gradcheck.model.training import Failure, Site, TrainingReport
+    from pytest_gradcheck.model.training import Failure, Remedy, Site, TrainingReport
 
 #: Losses shown at each end of a long curve.
 _ENDS = 4
@@ -19,6 +19,8 @@ def render_training(run: TrainingReport) -> str:
         lines += [f"likely cause: {run.failure.cause}"] if run.failure.cause else []
         lines += [f"  {said}" for said in run.failure.evidence]
     lines += ["", *_rows(run)]
+    if run.failure and run.failure.remedies:
+        lines += ["", *_remedies(run.failure.remedies)]
     lines += [f"note: {note}" for note in run.notes]
     if run.seeds:
         lines += ["", *_band(run)]
@@ -76,6 +78,18 @@ def _culprit(failure: Failure) -> list[tuple[str, str]]:
             ("replay", "the step, run again, did not fail the same way: what is named above is the first sight")
         )
     return rows
+
+
+def _remedies(tried: tuple[Remedy, ...]) -> list[str]:
+    """What was tried: a cure for the nan and learning are two facts."""
+    width = max(len(remedy.name) for remedy in tried)
+    said = {
+        (True, True): "finite, learns",
+        (True, False): "finite, does not learn",
+        (False, False): "not finite",
+    }
+    rows = [f"  {each.name:<{width}}  {said[each.finite, each.learns]:<22}  {each.detail}" for each in tried]
+    return ["tried, one change each:", *rows]
 
 
 def _rows(run: TrainingReport) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from pytest_gradcheck.training.cause import Scene, explain
 from pytest_gradcheck.training.feed import describe
 from pytest_gradcheck.training.objective import class_count, forward, objective
 from pytest_gradcheck.training.optimizers import set_rate
-from pytest_gradcheck.training.replay import replay, sharpen
+from pytest_gradcheck.training.replay import Replay, replay, sharpen
 from pytest_gradcheck.training.sentinel import Reading, read
 from pytest_gradcheck.training.state import StepState
 from pytest_gradcheck.training.updates import Updates
@@ -34,6 +35,13 @@ SKIPS = 8
 class Loop:
     """Runs the steps of one seed and collects the curves.
 
+    Args:
+        plan: What to run.
+        model: The model, on its device.
+        optimizer: Of its parameters.
+        feed: Its batches.
+        until: Moment of `time.perf_counter` after which the run ends early, and goes unexplained: a trial.
+
     Attributes:
         loss: Of every step so far; so are `gradient_norm` and `learning_rate`.
         failure: What ended the run, or None.
@@ -41,8 +49,17 @@ class Loop:
         interrupted: Whether Ctrl-C ended the run.
     """
 
-    def __init__(self, plan: Plan, model: nn.Module, optimizer: torch.optim.Optimizer, feed: Feed) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        until: float | None = None,
+    ) -> None:
         self.plan, self.model, self.optimizer, self.feed = plan, model, optimizer, feed
+        self._until = until
+        self._batch: Batch | None = None
         self.loss: list[float] = []
         self.gradient_norm: list[float] = []
         self.learning_rate: list[float] = []
@@ -63,12 +80,14 @@ class Loop:
         try:
             for step in range(self.plan.steps):
                 self.failure = self._step(step)
-                if self.failure:
+                if self.failure or (self._until is not None and time.perf_counter() > self._until):
                     return
         except KeyboardInterrupt:
             self.interrupted = True
             return
         self.failure = self._moved_badly() or (underfit(self.loss) if self.plan.overfit else self._collapsed())
+        if self.failure:
+            self.failure = explain(self._scene(self.failure))
 
     def report(self, seed: int, seconds: float) -> TrainingReport:
         """What there is to say about this seed so far."""
@@ -94,7 +113,7 @@ class Loop:
 
     def _step(self, step: int) -> Failure | None:
         self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
-        batch = self.feed.next()
+        self._batch = batch = self.feed.next()
         self._state.take()
         self.model.zero_grad(set_to_none=True)
         loss = self._forward(batch, step)
@@ -112,6 +131,8 @@ class Loop:
 
     def _explain(self, failure: Failure, batch: Batch, loss: float) -> Failure:
         """The failure with the operation and the line that a replay of the step finds, and with its cause."""
+        if self._until is not None:
+            return failure  # a trial: only whether it fails is asked
         seen = None
         if failure.quantity in {"loss", "gradient"}:
             scale = 1.0 if self._scaler is None else self._scaler.get_scale()
@@ -121,10 +142,16 @@ class Loop:
             except Exception as error:  # noqa: BLE001 - the run has failed already: a replay that breaks must not hide how
                 said = f"running the step again raised {type(error).__name__}: {error}"
                 failure = replace(failure, evidence=(*failure.evidence, said))
-        facts = input_facts(batch)
         in_float32 = self._in_float32(batch, failure.step) if seen and self.plan.amp else None
-        scene = Scene(failure, seen, *facts, self._updates.largest, in_float32)
-        return explain(scene)
+        return explain(self._scene(failure, seen, in_float32))
+
+    def _scene(self, failure: Failure, seen: Replay | None = None, in_float32: float | None = None) -> Scene:
+        largest, span = self.input_facts()
+        return Scene(failure, seen, largest, span, self._updates.largest, in_float32)
+
+    def input_facts(self) -> tuple[float, str]:
+        """The largest magnitude in the inputs of the last batch, and their range in words."""
+        return (0.0, "") if self._batch is None else input_facts(self._batch)
 
     def _in_float32(self, batch: Batch, step: int) -> float:
         self._state.restore()

@@ -18,6 +18,7 @@ from pytest_gradcheck.training.objective import Loss, forward
 from pytest_gradcheck.training.optimizers import Rate, make_optimizer
 from pytest_gradcheck.training.plan import Plan, amp_dtype, device_of
 from pytest_gradcheck.training.state import ModelState, seeded
+from pytest_gradcheck.training.trials import with_remedies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ def train_smoke(
     amp: str | torch.dtype | None = None,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
+    remedies: str | None = "auto",
     overfit: bool = False,
     keep: bool = False,
 ) -> TrainingReport:
@@ -60,6 +62,8 @@ def train_smoke(
         amp: "float16" (with loss scaling) or "bfloat16" to run the forward under autocast, or None.
         seed: Of torch's, numpy's and Python's generators; set before a factory builds the model.
         seeds: Several seeds instead of one: the factory is called and the run repeated for each.
+        remedies: What to try on a failing run, one change at a time: "auto" spends up to 20 seconds where a change can
+            help, "all" tries everything, None nothing.
         overfit: Train on the first batch only, which must come down to 5 % of its initial loss.
         keep: Leave the model trained, instead of as it was.
 
@@ -76,8 +80,10 @@ def train_smoke(
     plan = Plan(
         model, batches, loss, optimizer, lr, steps, device_of(device), clip, amp_dtype(amp), overfit=overfit, keep=keep
     )
+    if remedies not in (None, "auto", "all"):
+        raise UsageProblem(f'remedies is {remedies!r}, but it must be "auto", "all" or None')
     if seeds is None:
-        return _finished(_run(plan, seed))
+        return _remedied(*_run(plan, seed), plan, remedies)
     if not seeds:
         raise UsageProblem("seeds is empty: name at least one, as in seeds=(0, 1, 2)")
     if len(seeds) > 1 and isinstance(model, nn.Module):
@@ -85,12 +91,22 @@ def train_smoke(
             "several seeds need a model factory, so that each seed draws its own weights: "
             f"pass a function that returns the {type(model).__name__}"
         )
-    runs = tuple(_finished(_run(plan, each)) for each in seeds)
-    first = next((run for run in runs if not run.passed), runs[0])
+    tried = [_run(plan, each) for each in seeds]
+    worst = next((place for place, (run, _) in enumerate(tried) if not run.passed), 0)
+    first = _remedied(*tried[worst], plan, remedies)
+    runs = tuple(first if place == worst else run for place, (run, _) in enumerate(tried))
     return replace(first, seeds=runs)
 
 
-def _run(plan: Plan, seed: int) -> TrainingReport:
+def _remedied(report: TrainingReport, largest_input: float, plan: Plan, remedies: str | None) -> TrainingReport:
+    def run(changed: Plan, seed: int, until: float) -> TrainingReport:
+        return _run(changed, seed, until)[0]
+
+    return with_remedies(report, plan, remedies, run, largest_input)
+
+
+def _run(plan: Plan, seed: int, until: float | None = None) -> tuple[TrainingReport, float]:
+    """One seed's report, and the largest magnitude in its last batch; a trial where `until` is given."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageProblem(f"seed is {seed!r}, but it must be a whole number of at least 0")
     start = time.perf_counter()
@@ -102,15 +118,13 @@ def _run(plan: Plan, seed: int) -> TrainingReport:
         with _as_found(model, plan):
             if plan.device is not None:
                 model.to(plan.device)
-            loop = Loop(plan, model, make_optimizer(plan.optimizer, model, plan.lr), feed)
+            loop = Loop(plan, model, make_optimizer(plan.optimizer, model, plan.lr), feed, until)
             loop.run()
-            return loop.report(seed, time.perf_counter() - start)
-
-
-def _finished(report: TrainingReport) -> TrainingReport:
-    if report.interrupted:
+            report = loop.report(seed, time.perf_counter() - start)
+            largest = loop.input_facts()[0] if report.failure else 0.0
+    if report.interrupted and until is None:
         raise KeyboardInterrupt(str(report))
-    return report
+    return report, largest
 
 
 @contextlib.contextmanager

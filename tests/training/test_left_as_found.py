@@ -141,7 +141,8 @@ def test_memory_is_released_after_a_failure() -> None:
     run = train_smoke(Watched(6, 3), BATCHES)
     gc.collect()
     assert run.failure is not None
-    assert [reference() for reference in alive] == [None, None]  # the step and its replay
+    assert len(alive) > 2  # the step, its replay, and the remedies
+    assert not any(reference() is not None for reference in alive)
 
 
 def test_ctrl_c_stops_within_the_step_and_reports_what_was_seen() -> None:

@@ -1,0 +1,82 @@
+"""Trying the remedies on a failing run, within a budget of time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import fmean
+
+from torch import nn
+
+from pytest_gradcheck.model.training import Failure, Remedy, TrainingReport
+from pytest_gradcheck.training.plan import Plan
+from pytest_gradcheck.training.remedies import REMEDIES, with_fresh_optimizer
+
+#: Seconds that "auto" spends on all trials of one failing run, and the share of them that one trial may take.
+BUDGET, SHARE = 20.0, 1 / 3
+#: A trial learns when its last losses lie this far below its first one.
+LEARNS = 0.9
+# What no change of rate, scale or layers repairs: the data, the weights or a formula are wrong.
+_BEYOND = {"the batch", "the given weights", "domain error"}
+
+#: Runs a plan with a seed until a moment of `time.perf_counter`.
+Run = Callable[[Plan, int, float], TrainingReport]
+
+
+def with_remedies(
+    report: TrainingReport, plan: Plan, mode: str | None, run: Run, largest_input: float
+) -> TrainingReport:
+    """The report with the remedies that were tried on it.
+
+    Args:
+        report: A run that failed; any other is returned as it is.
+        plan: What it ran.
+        mode: "auto" (within `BUDGET` seconds, and only where a remedy can help), "all", or None.
+        run: How to run a changed plan.
+        largest_input: Largest magnitude in the failing batch.
+    """
+    failure = report.failure
+    if mode is None or failure is None or failure.value == "underfit":
+        return report
+    if iter(plan.batches) is plan.batches:
+        return replace(report, notes=(*report.notes, "no remedies were tried: a generator cannot be read again"))
+    if plan.keep and isinstance(plan.model, nn.Module):
+        return replace(report, notes=(*report.notes, "no remedies were tried: keep=True left the model as it failed"))
+    if mode == "auto" and (failure.cause in _BEYOND or failure.reproduced is False):
+        return report
+    budget = BUDGET if mode == "auto" else math.inf
+    end = time.perf_counter() + budget
+    tried, left = [], []
+    for name, changed, seed in _changes(with_fresh_optimizer(plan), report.seed, largest_input):
+        if time.perf_counter() >= end:
+            left.append(name)
+            continue
+        trial = run(replace(changed, keep=False), seed, min(end, time.perf_counter() + budget * SHARE))
+        if trial.interrupted:
+            raise KeyboardInterrupt(str(report))
+        if trial.failure or len(trial.loss) > failure.step or len(trial.loss) == plan.steps:
+            tried.append(_judged(name, trial))
+        else:
+            left.append(name)
+    said = f'{len(left)} more were not tried for lack of time (remedies="all" tries them)'
+    notes = (said,) if left else ()
+    return replace(report, failure=replace(failure, remedies=tuple(tried)), notes=(*report.notes, *notes))
+
+
+def _changes(plan: Plan, seed: int, largest_input: float) -> list[tuple[str, Plan, int]]:
+    changed = [(name, change(plan, largest_input), seed) for name, change in REMEDIES]
+    another = [("another seed", plan, seed + 1)] if not isinstance(plan.model, nn.Module) else []
+    return [(name, each, number) for name, each, number in changed if each is not None] + another
+
+
+def _judged(name: str, trial: TrainingReport) -> Remedy:
+    failure: Failure | None = trial.failure
+    finite = failure is None or failure.value in {"collapse", "underfit"}
+    last = fmean(trial.loss[-min(3, len(trial.loss)) :])
+    learns = failure is None and last <= LEARNS * trial.loss[0]
+    curve = f"loss {trial.loss[0]:.4g} -> {trial.loss[-1]:.4g} in {len(trial.loss)} steps"
+    if failure is not None:
+        curve = f"{failure.value} at step {failure.step}" if not finite else f"{failure.value}, {curve}"
+    return Remedy(name, finite and learns, finite, learns, len(trial.loss), curve)
