@@ -15,7 +15,8 @@ from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
 from pytest_gradcheck.settings import DEFAULT_EPS, Settings, resolve
 from pytest_gradcheck.subjects import tree
-from pytest_gradcheck.subjects.prepare import FirstForwardRaised, prepared
+from pytest_gradcheck.subjects.forward import FirstForwardRaised
+from pytest_gradcheck.subjects.prepare import prepared
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.resolve import resolve as resolve_subject
 from pytest_gradcheck.subjects.subject import Subject

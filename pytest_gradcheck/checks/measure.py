@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from pytest_gradcheck.checks.base import Context
+from pytest_gradcheck.checks.batched import estimate
 from pytest_gradcheck.checks.examine import examine
 from pytest_gradcheck.checks.probes import Probe
 from pytest_gradcheck.model import Verdict
@@ -79,11 +80,7 @@ class Comparison:
 
 def compare(context: Context, probes: list[Probe]) -> Comparison:
     """Measures the probes until the budget ends, and looks closer where the cheap bars cannot decide."""
-    measured = []
-    for probe in probes:
-        if context.deadline.passed:
-            break
-        measured.append(_estimate(context, probe))
+    measured = _measured(context, probes)
     done = probes[: len(measured)]
     comparison = Comparison(
         done,
@@ -97,6 +94,20 @@ def compare(context: Context, probes: list[Probe]) -> Comparison:
     if context.settings.mode != "central":
         _look_closer(context, comparison)
     return comparison
+
+
+def _measured(context: Context, probes: list[Probe]) -> list[Derivative]:
+    """A derivative per probe, in their order, until the budget ends."""
+    positions = [probe.position for probe in probes if probe.position is not None]
+    together = estimate(context, probes[0].leaf, positions) if positions else None
+    if together is not None:
+        return together
+    measured = []
+    for probe in probes:
+        if context.deadline.passed:
+            break
+        measured.append(_estimate(context, probe))
+    return measured
 
 
 def _estimate(context: Context, probe: Probe) -> Derivative:

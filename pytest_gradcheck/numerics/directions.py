@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import torch
 
@@ -25,6 +26,19 @@ def signed(like: torch.Tensor, source: torch.Generator) -> torch.Tensor:
     sign = torch.randint(0, 2, shape, generator=source, dtype=torch.float64) * 2 - 1
     drawn = torch.view_as_complex(size * sign) if like.is_complex() else size * sign
     return drawn.to(device=like.device, dtype=like.dtype)
+
+
+def paired(
+    outputs: Sequence[torch.Tensor], baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """`Re <v, f - baseline>` over all outputs, a scalar; where a cotangent is zero the output may even be nan."""
+    total = torch.zeros((), dtype=torch.float64)
+    for output, base, cotangent in zip(outputs, baseline, cotangents, strict=True):
+        change = torch.where(cotangent != 0, output - base, 0)
+        if cotangent.is_complex():
+            change, cotangent = torch.view_as_real(change), torch.view_as_real(cotangent)
+        total = total + (change.double() * cotangent.double()).sum().to(total.device)
+    return total
 
 
 def inner(left: torch.Tensor, right: torch.Tensor) -> float:

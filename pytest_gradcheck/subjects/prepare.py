@@ -14,7 +14,9 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.settings import Settings
 from pytest_gradcheck.subjects import state, tree
+from pytest_gradcheck.subjects.batch import Batch
 from pytest_gradcheck.subjects.devices import find
+from pytest_gradcheck.subjects.forward import Arguments, Forward
 from pytest_gradcheck.subjects.randomness import Replayed, untouched
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.subject import Leaf, Subject
@@ -42,14 +44,16 @@ def prepared(
         torch.set_default_dtype(dtype)
         try:
             with _borrowed(resolved, inputs, kwargs, dtype, device, replayed) as (module, roots, held):
-                arguments = _Arguments(inputs, kwargs, dtype, device)
+                arguments = Arguments(inputs, kwargs, dtype, device)
                 leaves = _chosen(arguments, _owned(roots), wrt)
                 held.hold({id(leaf.tensor) for leaf in leaves})
-                compute = _Forward(resolved, module, arguments, held, replayed)
+                compute = Forward(resolved, module, arguments, held, replayed)
                 size = sum(tensor.numel() for tensor in arguments.tensors.values())
                 size += sum(tensor.numel() for _, tensor, _ in _owned(roots))
                 with _few_threads(size):
-                    yield Subject(resolved.name, leaves, compute, resolved.function, resolved.source, size)
+                    yield Subject(
+                        resolved.name, leaves, compute, resolved.function, resolved.source, size, Batch(compute, held)
+                    )
         finally:
             torch.set_default_dtype(found_dtype)
 
@@ -67,78 +71,6 @@ def _few_threads(size: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-class _Arguments:
-    """The call's inputs in copies of their own; every evaluation gets fresh clones, so that it may write into them."""
-
-    def __init__(
-        self, inputs: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype, device: torch.device | None
-    ) -> None:
-        given = {**{f"input{index}": value for index, value in enumerate(inputs)}, **kwargs}
-        self._count = len(inputs)
-        self._keys = list(kwargs)
-        self.tensors: dict[str, torch.Tensor] = {}
-        self.requiring: set[str] = set()
-
-        def take(name: str, tensor: torch.Tensor) -> torch.Tensor:
-            found = tensor.detach()
-            own = state.cast(found, dtype, device)
-            own = own.clone() if own is found else own
-            if own.layout is torch.strided:
-                own = own.resolve_conj().resolve_neg()
-            if tensor.requires_grad:
-                self.requiring.add(name)
-            self.tensors[name] = own
-            return own
-
-        self._values = {name: tree.replace(value, take, name) for name, value in given.items()}
-
-    def fresh(self) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments for one call."""
-        values = [tree.replace(value, lambda _, tensor: tensor.clone()) for value in self._values.values()]
-        return values[: self._count], dict(zip(self._keys, values[self._count :], strict=True))
-
-    def shapes(self) -> str:
-        """The tensors' shapes, for messages."""
-        return ", ".join(str(tuple(tensor.shape)) for tensor in self.tensors.values()) or "no tensors"
-
-
-class _Forward:
-    """One evaluation: state restored, randomness replayed, inputs fresh, outputs flat."""
-
-    def __init__(
-        self, resolved: Resolved, module: nn.Module | None, arguments: _Arguments, held: state.Held, replayed: Replayed
-    ) -> None:
-        self._call = resolved.call(module)
-        self._name = resolved.name
-        self._arguments = arguments
-        self._held = held
-        self._replayed = replayed
-        self._calls = 0
-
-    def __call__(self) -> list[torch.Tensor]:
-        self._held.restore()
-        self._replayed.restart()
-        self._calls += 1
-        positional, named = self._arguments.fresh()
-        try:
-            result = self._call(*positional, **named)
-        except Exception as error:
-            kind = FirstForwardRaised if self._calls == 1 else UsageProblem
-            raise kind(
-                f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
-                f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}"
-            ) from error
-        return [
-            output.to_dense() if output.layout != torch.strided else output
-            for _, output in tree.tensors(result, "output")
-            if output.is_floating_point() or output.is_complex()
-        ]
-
-
-class FirstForwardRaised(UsageProblem):
-    """The very first call of the subject's forward raised: it may want another dtype. The cause is chained."""
 
 
 @contextmanager
@@ -198,9 +130,7 @@ def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
     return owned
 
 
-def _chosen(
-    arguments: _Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None
-) -> list[Leaf]:
+def _chosen(arguments: Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None) -> list[Leaf]:
     """The leaves: what requires a gradient, or what `wrt` names."""
     floating = {name: tensor for name, tensor in arguments.tensors.items() if _differentiable(tensor)}
     parameters = {name: (tensor, on) for name, tensor, on in owned}
@@ -227,7 +157,7 @@ def _differentiable(tensor: torch.Tensor) -> bool:
     return (tensor.is_floating_point() or tensor.is_complex()) and tensor.layout is torch.strided
 
 
-def _known(name: str, arguments: _Arguments, floating: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+def _known(name: str, arguments: Arguments, floating: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
     if name in floating or name in parameters:
         return
     if name in arguments.tensors:
@@ -254,8 +184,3 @@ def _home(resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any]) 
     candidates = [tensor for _, tensor in tree.tensors((list(inputs), dict(kwargs)))]
     candidates += [tensor for owner in owners if isinstance(owner, nn.Module) for tensor in owner.parameters()]
     return next((tensor.device for tensor in candidates), torch.device("cpu"))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "(no message)"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -63,6 +65,35 @@ class Held:
             if id(tensor) not in moved and not isinstance(tensor, nn.Parameter)
         ]
 
+    @property
+    def written(self) -> list[torch.Tensor]:
+        """The floating buffers of modules: what a forward may write into."""
+        return [buffer for part in self._parts for buffer in part._buffers.values() if _floating(buffer)]
+
+    def owns(self, tensor: torch.Tensor) -> bool:
+        """Whether this very tensor is a parameter or buffer of a module, so that another can stand in for it."""
+        return any(
+            own is tensor for part in self._parts for own in (*part._parameters.values(), *part._buffers.values())
+        )
+
+    @contextmanager
+    def swapped(self, instead: Mapping[int, torch.Tensor]) -> Iterator[None]:
+        """Other tensors in the place of parameters and buffers, under all of their names, for the length of a block."""
+        slots = [
+            (owned, key, tensor)
+            for part in (self._parts if instead else ())
+            for owned in (part._parameters, part._buffers)
+            for key, tensor in owned.items()
+            if id(tensor) in instead
+        ]
+        try:
+            for owned, key, tensor in slots:
+                owned[key] = instead[id(tensor)]  # type: ignore[assignment]
+            yield
+        finally:
+            for owned, key, tensor in slots:
+                owned[key] = tensor  # type: ignore[assignment]
+
     def restore(self) -> None:
         """Undoes what a forward did to buffers and attributes: running statistics never move."""
         for part, attributes, buffers in self._attributes:
@@ -87,6 +118,10 @@ class Held:
             tensor.data = data
             tensor.requires_grad_(requires_grad)
             tensor.grad = grad
+
+
+def _floating(tensor: torch.Tensor | None) -> TypeGuard[torch.Tensor]:
+    return tensor is not None and tensor.is_floating_point()
 
 
 def _own_tensors(part: nn.Module) -> list[torch.Tensor]:

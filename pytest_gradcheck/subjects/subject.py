@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 
-from pytest_gradcheck.numerics.directions import inner
+from pytest_gradcheck.numerics.directions import paired
 from pytest_gradcheck.numerics.stencil import Line
 
 
@@ -53,6 +53,15 @@ class Leaf:
         return tuple(reversed(index))
 
 
+class Batch(Protocol):
+    """Many evaluations at once."""
+
+    def objectives(
+        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+    ) -> torch.Tensor | None:
+        """`Re <v, f - baseline>` at every row of `values`; None where the subject cannot be evaluated in a batch."""
+
+
 class Gradients(NamedTuple):
     """What one backward pass gave: a gradient per leaf, and whether it was a tensor at all (None counts as zero)."""
 
@@ -70,6 +79,7 @@ class Subject:
         function: The custom `autograd.Function`, where the subject is one.
         source: "file:line" of its backward or forward, or None.
         size: Numbers that one evaluation reads at least; a crude unit of its cost.
+        batch: Evaluates it at many values of one leaf at once, or None where that is never possible.
     """
 
     def __init__(
@@ -80,12 +90,14 @@ class Subject:
         function: type[torch.autograd.Function] | None = None,
         source: str | None = None,
         size: int = 0,
+        batch: Batch | None = None,
     ) -> None:
         self.name = name
         self.leaves = tuple(leaves)
         self.function = function
         self.source = source
         self.size = size
+        self.batch = batch
         self.calls = 0
         self._compute = compute
 
@@ -118,10 +130,7 @@ class Subject:
         if [output.shape for output in outputs] != [output.shape for output in baseline]:
             return float("nan")
         with torch.no_grad():
-            return sum(
-                inner(torch.where(cotangent != 0, output - base, 0), cotangent)
-                for output, base, cotangent in zip(outputs, baseline, cotangents, strict=True)
-            )
+            return float(paired(outputs, baseline, cotangents))
 
     @contextmanager
     def along_element(self, leaf: Leaf, position: int, objective: Callable[[], float]) -> Iterator[Line]:

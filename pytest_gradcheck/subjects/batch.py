@@ -1,0 +1,63 @@
+"""Many evaluations at once: one leaf's values stacked along a new first axis, by `torch.vmap`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+
+from pytest_gradcheck.numerics.directions import paired
+from pytest_gradcheck.subjects.forward import Forward
+from pytest_gradcheck.subjects.state import Held
+from pytest_gradcheck.subjects.subject import Leaf
+
+
+class Batch:
+    """Evaluates a subject at many values of one leaf.
+
+    Whether a subject can be vmapped is found out by trying: hand-written kernels, `.item()`, data-dependent branches
+    and writes into state that is not a buffer cannot. What vmap computes is not trusted either; the caller compares.
+
+    Args:
+        forward: The subject's forward, which takes stand-ins for its tensors.
+        held: Its state: every row of the batch gets buffers of its own to write into.
+    """
+
+    def __init__(self, forward: Forward, held: Held) -> None:
+        self._forward = forward
+        self._held = held
+
+    def objectives(
+        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+    ) -> torch.Tensor | None:
+        """`Re <v, f - baseline>` with the leaf at every row of `values`.
+
+        Args:
+            leaf: The leaf to replace.
+            values: Its values; shape (n, *leaf.shape).
+            baseline: The outputs at the point of the check.
+            cotangents: One per output.
+
+        Returns:
+            float64, shape (n,), or None where this subject cannot be evaluated in a batch.
+        """
+        if not self._forward.takes(leaf.tensor):
+            return None
+        buffers = self._held.written
+        rows = len(values)
+
+        def play(value: torch.Tensor, *own: torch.Tensor) -> torch.Tensor:
+            instead = {id(leaf.tensor): value} | {id(buffer): row for buffer, row in zip(buffers, own, strict=True)}
+            return paired(self._forward(instead), baseline, cotangents)
+
+        stacked = [buffer.detach().expand(rows, *buffer.shape).clone() for buffer in buffers]
+        try:
+            with torch.enable_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # vmap's own, about the speed of what it has no rule for
+                found: torch.Tensor = torch.vmap(play, randomness="same")(values, *stacked)
+        except Exception:  # noqa: BLE001  whatever a subject does not support under vmap, the loop does
+            return None
+        finally:
+            self._held.restore()
+        return found.detach()
