@@ -152,6 +152,28 @@ class Names:
             return self.full_name(binding.value)
         return None
 
+    def value_at(self, name: cst.Name) -> cst.BaseExpression | None:
+        """The value that a variable has at a use; None when several may reach it.
+
+        It is assigned once (a `None` besides does not count), or only by statements of one block that run in order.
+        """
+        bindings = self.reference(name).bindings
+        if any(each.kind is not BindingKind.ASSIGNMENT for each in bindings):
+            return None
+        real = [each for each in bindings if not _is_none(each.value)]
+        if len(real) == 1:
+            return real[0].value
+        blocks = {self._tree.parent(self._tree.statement(each.node)) for each in bindings}
+        block = blocks.pop() if len(blocks) == 1 else None
+        around = (name, *self._tree.ancestors(name))
+        if block is None or block not in around or self.reference(name).scope is not self.scopes.of(name):
+            return None
+        body = list(getattr(block, "body", ()))
+        here = next(index for index, statement in enumerate(body) if statement in around)
+        places = {body.index(self._tree.statement(each.node)): each for each in bindings}
+        last = max((place for place in places if place < here), default=None)
+        return None if last is None else places[last].value
+
     def defined_name(self, definition: cst.CSTNode) -> str:
         """The full name of a class or function defined in this file."""
         parts: list[str] = []

@@ -131,8 +131,8 @@ class Context:
 
     @property
     def options(self) -> dict[str, object]:
-        """The options of this rule."""
-        return dict(self.settings.options.get(self._info.code, {}))
+        """The options of this rule: as configured, else their defaults."""
+        return {**dict(self._info.options), **self.settings.options.get(self._info.code, {})}
 
     def report(
         self,
@@ -182,6 +182,10 @@ class Context:
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""
         return self.tree.module.code_for_node(node)
+
+    def is_imported(self, name: str) -> bool:
+        """Whether another file of the project imports a top-level name of this one."""
+        return f"{self.source.module}.{name}" in self._unit.project.imported
 
     def fix(self, safety: Safety, *edits: Edit | None) -> Fix | None:
         """A fix of these edits; None when one of them is None, that is, could not be made."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gradlint.names import Names
 from gradlint.positions import Positions
 from gradlint.semantics.init_function import InitFunctions
+from gradlint.semantics.init_reach import InitReach
 from gradlint.semantics.layer_chain import LayerChains
 from gradlint.semantics.module_class import ModuleClasses
 from gradlint.semantics.project import ProjectIndex
@@ -48,3 +49,8 @@ class Unit:
     def inits(self) -> InitFunctions:
         """The init calls, init functions and what they are applied to."""
         return InitFunctions(self.tree, self.names, self.classes)
+
+    @cached_property
+    def reach(self) -> InitReach:
+        """Which layers the init calls fill."""
+        return InitReach(self.tree, self.names, self.classes, self.chains, self.inits)

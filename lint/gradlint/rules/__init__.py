@@ -10,6 +10,19 @@ from typing import Final
 from gradlint.model import Level, RuleInfo, Safety
 
 RULES: Final[tuple[RuleInfo, ...]] = (
+    RuleInfo("GRD101", "xavier-before-relu", Level.WARNING, Safety.UNSAFE, ("xavier_",)),
+    RuleInfo(
+        "GRD102",
+        "constant-weight",
+        Level.ERROR,
+        Safety.UNSAFE,
+        ("constant_", "ones_", "zeros_", "fill_", "zero_"),
+    ),
+    RuleInfo("GRD103", "tiny-std-deep", Level.WARNING, Safety.UNSAFE, ("normal_", "uniform_")),
+    RuleInfo("GRD104", "unit-normal", Level.WARNING, None, ("normal_",)),
+    RuleInfo("GRD105", "missing-init", Level.WARNING, None, ("Linear", "Conv")),
+    RuleInfo("GRD109", "init-not-applied", Level.ERROR, Safety.UNSAFE, ("init", ".apply")),
+    RuleInfo("GRD111", "uninitialised-parameter", Level.ERROR, None, ("Parameter", "register_parameter")),
     RuleInfo(
         "GRD201",
         "deep-saturating-stack",
@@ -21,6 +34,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         "GRD205", "bn-momentum-convention", Level.ERROR, Safety.UNSAFE, ("atchNorm", "batch_norm", "InstanceNorm")
     ),
     RuleInfo("GRD207", "bn-eps-positional", Level.ERROR, Safety.UNSAFE, ("BatchNorm", "InstanceNorm")),
+    RuleInfo("GRD212", "saturating-hidden-activation", Level.INFO, Safety.UNSAFE, ("igmoid", "anh", "expit")),
     RuleInfo("GRD501", "log-of-softmax", Level.ERROR, Safety.SAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),

@@ -39,24 +39,21 @@ Unsafe: sigmoids become ReLUs, which is another network. A sigmoid that is the o
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.model import Edit, Fix, Level, Safety
+from gradlint.model import Fix, Level, Safety
 from gradlint.rule import Context, checks
+from gradlint.rules.saturating import minds_gain, relu_instead
 from gradlint.semantics.layers import Link, LinkKind
 
 if TYPE_CHECKING:
-    from gradlint.semantics.init_function import InitCall
     from gradlint.semantics.layer_chain import Chain
 
 _SIGMOIDS = 4
 _TANHS = 8
 _DEFAULT_GAIN = 3**-0.5
-_RELU = {"Sigmoid": "ReLU", "Tanh": "ReLU", "sigmoid": "relu", "tanh": "relu", "sigmoid_": "relu_", "tanh_": "relu_"}
-_GAIN_AWARE = re.compile(r"^(xavier|orthogonal|kaiming)")
 
 
 @checks(cst.Module)
@@ -80,13 +77,9 @@ def _stretches(ctx: Context) -> list[tuple[list[Link], Chain]]:
             tanhs = [link for link in run if link.activation == "tanh"]
             if len(sigmoids) >= _SIGMOIDS:
                 found.append((sigmoids, chain))
-            elif len(tanhs) >= _TANHS and not any(map(_minds_gain, ctx.inits.calls)):
+            elif len(tanhs) >= _TANHS and not any(map(minds_gain, ctx.inits.calls)):
                 found.append((tanhs, chain))
     return found
-
-
-def _minds_gain(call: InitCall) -> bool:
-    return _GAIN_AWARE.match(call.scheme) is not None
 
 
 def _report(saturating: list[Link], chain: Chain, ctx: Context) -> None:
@@ -123,12 +116,4 @@ def _is_lenet(chain: Chain) -> bool:
 def _fix(saturating: list[Link], chain: Chain, ctx: Context) -> Fix | None:
     last = chain.links[-1]
     hidden = dict.fromkeys(link.node for link in saturating if link is not last)
-    return ctx.fix(Safety.UNSAFE, *(_replaced(node, ctx) for node in hidden))
-
-
-def _replaced(node: cst.CSTNode, ctx: Context) -> Edit | None:
-    """The edit of `Sigmoid` in `nn.Sigmoid()`; a bare imported name would need an import as well."""
-    function = node.func if isinstance(node, cst.Call) else None
-    if not isinstance(function, cst.Attribute) or function.attr.value not in _RELU:
-        return None
-    return ctx.replace(function.attr, _RELU[function.attr.value])
+    return ctx.fix(Safety.UNSAFE, *(relu_instead(node, ctx) for node in hidden))

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.scopes import Binding, BindingKind
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.type_tests import TypeTests
 from gradlint.walk import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gradlint.names import Names
     from gradlint.semantics.module_class import ModuleClass, ModuleClasses
 
 InitFunctionNode = cst.FunctionDef | cst.Lambda
 _INIT = "torch.nn.init."
+WALKING = frozenset({"modules", "named_modules", "children", "named_children"})
 _IN_PLACE = frozenset({"normal_", "uniform_", "fill_", "zero_"})
 
 
@@ -35,9 +37,9 @@ class Subject(str, Enum):
 class InitCall:
     """One call of a `torch.nn.init` function, or of a tensor method that fills in place (`m.weight.data.normal_()`).
 
-    `scheme` is its short name (`xavier_uniform_`, `normal_`), `tensor` the expression it fills, `attribute` its last name
-    (`weight`, `bias`), `subject` whose it is, `root` the name the expression begins with. `types` are the full names
-    in the `isinstance` tests around the call (empty: none; None in it: unknown), `function` what it stands in.
+    `scheme` is its short name (`xavier_uniform_`, `normal_`), `tensor` the expression it fills, `attribute` its last
+    name (`weight`, `bias`), `subject` whose it is, `root` the name the expression begins with. `types` are those that
+    the tests around the call allow (empty: no test; None in it: unknown), `function` what it stands in.
     """
 
     node: cst.Call
@@ -86,7 +88,7 @@ class InitFunctions:
 
     def __init__(self, tree: Tree, names: Names, classes: ModuleClasses) -> None:
         self._tree, self._names, self._classes = tree, names, classes
-        self._applied = self._find_applications()
+        self.applications: Mapping[InitFunctionNode, list[Application]] = self._find_applications()
         self.calls: tuple[InitCall, ...] = tuple(
             self._describe(call, *found) for call in tree.nodes(cst.Call) if (found := self._filled(call))
         )
@@ -94,12 +96,12 @@ class InitFunctions:
 
     def _init_functions(self) -> list[InitFunctionNode]:
         holding = [call.function for call in self.calls if call.function is not None]
-        applied = [node for node in self._applied if any(call.function is node for call in self.calls)]
+        applied = [node for node in self.applications if any(call.function is node for call in self.calls)]
         return list(dict.fromkeys([*holding, *applied]))
 
     def _function(self, node: InitFunctionNode) -> InitFunction:
         calls = tuple(call for call in self.calls if call.function is node)
-        return InitFunction(node, self.module_parameter(node), calls, tuple(self._applied.get(node, ())))
+        return InitFunction(node, self.module_parameter(node), calls, tuple(self.applications.get(node, ())))
 
     def module_parameter(self, node: InitFunctionNode) -> cst.Param | None:
         """The parameter of a function that stands for the module: the first, but not a method's `self`."""
@@ -138,21 +140,11 @@ class InitFunctions:
         if self._names.self_class(root) is not None:
             return Subject.SELF
         binding = self._names.reference(root).binding
-        if binding is None:
-            return Subject.OTHER
-        if function is not None and binding.node is self.module_parameter(function):
+        if function is not None and binding is not None and binding.node is self.module_parameter(function):
             return Subject.PARAMETER
-        return Subject.EACH_MODULE if self._is_each_module(binding) else Subject.OTHER
-
-    @staticmethod
-    def _is_each_module(binding: Binding) -> bool:
-        walked = binding.value
-        return (
-            binding.kind is BindingKind.LOOP
-            and isinstance(walked, cst.Call)
-            and isinstance(walked.func, cst.Attribute)
-            and walked.func.attr.value in ("modules", "named_modules", "children", "named_children")
-        )
+        walked = walked_over(root, self._tree)
+        by_module = isinstance(walked, cst.Call) and isinstance(walked.func, cst.Attribute)
+        return Subject.EACH_MODULE if by_module and walked.func.attr.value in WALKING else Subject.OTHER  # type: ignore[union-attr]
 
     def _find_applications(self) -> dict[InitFunctionNode, list[Application]]:
         found: dict[InitFunctionNode, list[Application]] = {}
@@ -186,6 +178,19 @@ class InitFunctions:
         return binding.value if isinstance(binding.value, cst.Lambda) else None
 
 
+def walked_over(name: cst.Name, tree: Tree) -> cst.BaseExpression | None:
+    """What the nearest loop around a use of its variable goes through; `m` in `for name, m in ...` counts."""
+    for above in tree.ancestors(name):
+        if isinstance(above, (cst.FunctionDef, cst.Lambda)):
+            return None
+        if isinstance(above, cst.For):
+            target = above.target
+            several = [element.value for element in target.elements] if isinstance(target, cst.Tuple) else [target]
+            if any(isinstance(one, cst.Name) and one.value == name.value for one in several):
+                return above.iter
+    return None
+
+
 def _root(tensor: cst.BaseExpression | None) -> tuple[cst.Name | None, str | None]:
     """`m` and `weight` of `m.fc.weight`, `m.weight.data` or `m[0].weight`."""
     attribute: str | None = None
@@ -199,4 +204,3 @@ def _root(tensor: cst.BaseExpression | None) -> tuple[cst.Name | None, str | Non
         else:
             return None, attribute
     return tensor, attribute
-

@@ -55,7 +55,7 @@ class LayerChains:
 
     def __init__(self, tree: Tree, names: Names, classes: ModuleClasses) -> None:
         self._tree, self._names, self._classes = tree, names, classes
-        self._values = LayerValues(tree, names)
+        self.values = LayerValues(tree, names)
 
     @cached_property
     def all(self) -> tuple[Chain, ...]:
@@ -70,19 +70,19 @@ class LayerChains:
 
     def _through(self, owner: ModuleClass) -> Iterator[Chain]:
         if owner.forward is not None:
-            trace = ForwardTrace(self._tree, self._names, self._classes, self._values, owner)
+            trace = ForwardTrace(self._tree, self._names, self._classes, self.values, owner)
             for links in trace.run(owner.forward):
                 yield Chain(links, owner.node, owner)
         elif "torch.nn.Sequential" in owner.bases:
             for call in self._tree.nodes(cst.Call):
                 if _is_super_init(call) and self._classes.enclosing(call) is owner:
-                    yield Chain(self._values.in_sequence(call), owner.node, owner)
+                    yield Chain(self.values.in_sequence(call), owner.node, owner)
 
     def _sequentials(self, seen: set[cst.CSTNode]) -> Iterator[Chain]:
         for call in self._tree.nodes(cst.Call):
             if self._names.full_name(call.func) != "torch.nn.Sequential":
                 continue
-            links = self._values.in_sequence(call)
+            links = self.values.in_sequence(call)
             known = [link.node for link in links if link.kind is not LinkKind.OPAQUE]
             if known and not seen.issuperset(known):
                 seen.update(known)
