@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradlint.errors import UnreadableFile
-from gradlint.model import Position, Range, RuleInfo, Violation
+from gradlint.own import own_violation
+from gradlint.own import unreadable as unreadable
+from gradlint.own import with_fingerprints as with_fingerprints
 from gradlint.parse import check_syntax, parse
 from gradlint.rule import Context, Rule
-from gradlint.rules import CRASH, UNREADABLE
+from gradlint.rules import CRASH
 from gradlint.source import Source
 from gradlint.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from gradlint.model import Violation
     from gradlint.semantics.project import ProjectIndex
     from gradlint.settings import Settings
 
@@ -65,37 +65,5 @@ def _run(rule: Rule, unit: Unit, settings: Settings) -> list[Violation]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own violation
         where = f"{type(error).__name__}: {error}"
-        return [_own(CRASH, unit.source.path, f"{rule.info.code} {rule.info.name} crashed here: {where}")]
+        return [own_violation(CRASH, unit.source.path, f"{rule.info.code} {rule.info.name} crashed here: {where}")]
     return context.violations
-
-
-def unreadable(path: str, problem: UnreadableFile) -> Violation:
-    """The GRD001 of a file."""
-    return _own(UNREADABLE, path, problem.reason, problem.position)
-
-
-def _own(info: RuleInfo, path: str, message: str, at: Position = Position(1, 1)) -> Violation:  # noqa: B008 - a tuple
-    place = Range(at, at)
-    fingerprint = _digest(path, info.code, message)
-    return Violation(info.code, info.name, info.level, message, path, place, fingerprint=fingerprint)
-
-
-def with_fingerprints(violations: Iterable[Violation], source: Source) -> list[Violation]:
-    """Name each violation by its file, code and line's text, so that the name outlives changes elsewhere.
-
-    Equal lines with equal violations are told apart by their order.
-    """
-    seen: Counter[tuple[str, str]] = Counter()
-    named: list[Violation] = []
-    for violation in violations:
-        if violation.fingerprint:
-            named.append(violation)
-            continue
-        key = (violation.code, " ".join(source.line(violation.range.start.line).split()))
-        named.append(replace(violation, fingerprint=_digest(violation.path, *key, str(seen[key]))))
-        seen[key] += 1
-    return named
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]

@@ -166,6 +166,7 @@ class RuleInfo:
 
     `triggers` are texts of which at least one must be in a file for the rule to fire there; a file without the text
     `torch` is never looked at, except by the linter's own rules. `fix` is the best safety its fixes have, None without.
+    `options` are the names and default values of what `[tool.gradlint.rules.CODE]` may set.
     """
 
     code: str
@@ -174,6 +175,7 @@ class RuleInfo:
     fix: Safety | None = None
     triggers: tuple[str, ...] = ()
     off: bool = False
+    options: tuple[tuple[str, bool | int | float | str], ...] = ()
 
     @property
     def default(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from gradlint.bounds import check_length, is_too_long
 from gradlint.errors import UnreadableFile
 from gradlint.model import Position
 
@@ -35,6 +36,7 @@ def parse(source: Source) -> cst.Module:
     """Parse with the garbage collector paused (a fifth faster). Raises UnreadableFile."""
     if _bracket_depth(source.text) > _MOST_BRACKETS:
         raise UnreadableFile(f"cannot be parsed: more than {_MOST_BRACKETS} nested brackets")
+    check_length(source.text)
     stack = max(_deepest(source.text) * _BYTES_A_LEVEL, _SMALLEST_STACK)
     if stack > _LARGEST_STACK:
         raise UnreadableFile("too large to be parsed safely")
@@ -53,8 +55,11 @@ def check_syntax(source: Source) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         parse(source)
+    except (RecursionError, MemoryError):
+        if not is_too_long(source.text):  # other Pythons read it, and no rule wants to
+            parse(source)
 
 
 def _parse(source: Source) -> cst.Module:

@@ -183,10 +183,6 @@ class Context:
         """The text of a node."""
         return self.tree.module.code_for_node(node)
 
-    def is_imported(self, name: str) -> bool:
-        """Whether another file of the project imports a top-level name of this one."""
-        return f"{self.source.module}.{name}" in self._unit.project.imported
-
     def fix(self, safety: Safety, *edits: Edit | None) -> Fix | None:
         """A fix of these edits; None when one of them is None, that is, could not be made."""
         made = tuple(edit for edit in edits if edit is not None)

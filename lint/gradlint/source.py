@@ -44,6 +44,11 @@ class Source:
         """The bytes of a changed text, in the encoding of this file and with its BOM where it has one."""
         return codecs.encode(text, self.encoding)
 
+    def with_newlines(self, text: str) -> str:
+        """A text whose lines end as the first line of this file does."""
+        first = _LINE_END.search(self.text)
+        return _LINE_END.sub(first.group() if first else "\n", text)
+
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
         """The offset of each line's first character; CRLF, CR and LF each end a line, mixed or not."""

@@ -1,0 +1,215 @@
+"""The files around a linted file, found by module name when a name of theirs is asked for.
+
+Nothing is indexed ahead, so a file's result does not depend on which other files are linted. What was asked for is
+recorded with a digest of the answer: a cached result holds as long as all of them are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradlint.errors import UnreadableFile
+from gradlint.semantics.project import FileFacts, file_facts
+from gradlint.source import Source
+
+_INSTALLED = ("site-packages", "dist-packages")
+_MAX_BYTES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file stands among modules: its dotted name, and the folders in which its imports are looked for."""
+
+    module: str
+    is_package: bool
+    roots: tuple[str, ...]
+
+
+class Folders:
+    """What is in folders, each listed once a run."""
+
+    def __init__(self) -> None:
+        self._listed: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+    def __call__(self, folder: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The names of the files and of the folders in a folder; nothing where it cannot be listed."""
+        if folder not in self._listed:
+            self._listed[folder] = _listing(folder)
+        return self._listed[folder]
+
+
+def _listing(folder: str) -> tuple[frozenset[str], frozenset[str]]:
+    files: set[str] = set()
+    folders: set[str] = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if entry.is_dir() else files).add(entry.name)
+    except OSError:
+        pass
+    return frozenset(files), frozenset(folders)
+
+
+def place_of(path: Path, project: Path, folders: Folders) -> Place:
+    """Where a file stands: in the package around it, else in its project's folders."""
+    is_package = path.stem == "__init__"
+    parts = [] if is_package else [path.stem]
+    top = path.parent
+    while "__init__.py" in folders(str(top))[0] and top != top.parent:
+        parts.insert(0, top.name)
+        top = top.parent
+    if top == path.parent and path.is_relative_to(project):
+        parts = list(path.relative_to(project).with_suffix("").parts)
+        if not all(map(str.isidentifier, parts)):
+            parts = parts[-1:]
+    roots = [top] if top.name in _INSTALLED else [top, project, project / "src"]
+    return Place(".".join(parts) or top.name, is_package, tuple(dict.fromkeys(map(str, roots))))
+
+
+class FactsStore:
+    """The facts of files by place and module, each read once; `known` maps content keys to digests from the cache."""
+
+    def __init__(self, folders: Folders | None = None) -> None:
+        self._listing = folders or Folders()
+        self._tops: dict[tuple[tuple[str, ...], str], str | None] = {}
+        self._found: dict[tuple[tuple[str, ...], str], tuple[str, bool] | None] = {}
+        self._bytes: dict[str, tuple[str, bytes] | None] = {}
+        self._facts: dict[tuple[str, str], FileFacts] = {}
+        self.known: dict[str, str] = {}
+
+    def find(self, roots: tuple[str, ...], module: str) -> tuple[str, bool] | None:
+        """The path of a module, and whether it is a package."""
+        key = (roots, module)
+        if key not in self._found:
+            self._found[key] = next(filter(None, (self._find(root, module) for root in roots)), None)
+        return self._found[key]
+
+    def top(self, roots: tuple[str, ...], name: str) -> str | None:
+        """What there is of a top-level name: a file, a folder, or nothing."""
+        key = (roots, name)
+        if key not in self._tops:
+            listed = [self._listing(root) for root in roots]
+            is_folder = any(name in folders for _, folders in listed)
+            self._tops[key] = (
+                "folder" if is_folder else "file" if any(f"{name}.py" in one for one, _ in listed) else None
+            )
+        return self._tops[key]
+
+    def _find(self, root: str, module: str) -> tuple[str, bool] | None:
+        *above, last = module.split(".")
+        folder = root
+        for part in above:
+            if part not in self._listing(folder)[1]:
+                return None
+            folder = f"{folder}{os.sep}{part}"
+        files, folders = self._listing(folder)
+        if last in folders and "__init__.py" in self._listing(f"{folder}{os.sep}{last}")[0]:
+            return f"{folder}{os.sep}{last}{os.sep}__init__.py", True
+        return (f"{folder}{os.sep}{last}.py", False) if f"{last}.py" in files else None
+
+    def digest(self, place: Place, module: str) -> str | None:
+        """What a module's facts are, in short; None where there is no such module."""
+        found = None if _is_foreign(place, module) else self.find(place.roots, module)
+        read = self._read(found[0]) if found else None
+        if found is None or read is None:
+            return None if "." in module else self.top(place.roots, module)
+        key = f"{read[0]}:{module}:{found[1]:d}"
+        if key not in self.known:
+            self.known[key] = _digest(self.facts(place, module))
+        return self.known[key]
+
+    def facts(self, place: Place, module: str) -> FileFacts:
+        """A module's facts; empty where they cannot be read."""
+        found = self.find(place.roots, module)
+        read = self._read(found[0]) if found else None
+        if found is None or read is None:
+            return FileFacts(module)
+        key = (found[0], module)
+        if key not in self._facts:
+            self._facts[key] = _facts(read[1], found[0], module, is_package=found[1])
+        return self._facts[key]
+
+    def _read(self, path: str) -> tuple[str, bytes] | None:
+        if path not in self._bytes:
+            try:
+                data = Path(path).read_bytes()
+                self._bytes[path] = (hashlib.sha256(data).hexdigest()[:32], data) if len(data) <= _MAX_BYTES else None
+            except OSError:
+                self._bytes[path] = None
+        return self._bytes[path]
+
+
+class AskedFiles(Mapping[str, FileFacts]):
+    """The modules that one file can see, as `ProjectIndex.files`; remembers what was asked."""
+
+    def __init__(self, store: FactsStore, place: Place) -> None:
+        self._store = store
+        self._place = place
+        self.asked: set[str] = set()
+
+    def __contains__(self, module: object) -> bool:
+        if not isinstance(module, str) or module == self._place.module or _is_foreign(self._place, module):
+            return False
+        top = module.partition(".")[0]
+        if self._store.top(self._place.roots, top) is None:
+            self.asked.add(top)
+            return False
+        self.asked.add(module)
+        return self._store.find(self._place.roots, module) is not None
+
+    def __getitem__(self, module: str) -> FileFacts:
+        if module not in self:
+            raise KeyError(module)
+        return self._store.facts(self._place, module)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def needs(self) -> dict[str, str | None]:
+        """What was asked, each with the digest of its answer."""
+        return {module: self._store.digest(self._place, module) for module in sorted(self.asked)}
+
+
+def _is_foreign(place: Place, module: str) -> bool:
+    """torch is known by its own names, and packages installed side by side are not one project."""
+    top = module.partition(".")[0]
+    if top == "torch":
+        return True
+    installed = Path(place.roots[0]).name in _INSTALLED
+    return installed and top != place.module.partition(".")[0]
+
+
+def _facts(data: bytes, path: str, module: str, *, is_package: bool) -> FileFacts:
+    try:
+        source = Source.decode(data, path, module=module, is_package=is_package)
+        found = file_facts(source.text, module, is_package=is_package)
+        return found if found is not None else _from_libcst(source)
+    except (UnreadableFile, RecursionError):
+        return FileFacts(module)
+
+
+def _from_libcst(source: Source) -> FileFacts:
+    from gradlint.parse import parse
+    from gradlint.semantics.project_cst import unit_facts
+    from gradlint.unit import Unit
+
+    return unit_facts(Unit(source, parse(source)))
+
+
+def _digest(facts: FileFacts) -> str:
+    classes = [
+        (name, one.name, one.bases, sorted(one.methods), sorted(one.attributes))
+        for name, one in sorted(facts.classes.items())
+    ]
+    said = (sorted(facts.imports.items()), facts.star_imports, classes, sorted(facts.functions))
+    return hashlib.sha256(repr(said).encode(errors="replace")).hexdigest()[:16]
