@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gradcheck import marks
 from pytest_gradcheck.errors import GradcheckError, GradcheckWarning, GradientMismatch, TrainingFailure, UsageProblem
-from pytest_gradcheck.model import Failure, Finding, Report, TensorCheck, TrainingReport, Verdict
 
 if TYPE_CHECKING:
     from pytest_gradcheck.api import check_gradients
     from pytest_gradcheck.data.loader import fashion_mnist
+    from pytest_gradcheck.model import Failure, Finding, Report, TensorCheck, TrainingReport, Verdict
     from pytest_gradcheck.models import alexnet
     from pytest_gradcheck.training import train_smoke
 
 __version__ = "0.1.0"
 
+#: Where each name comes from. Even the plain data wait: every pytest run in the environment loads this package.
 _LAZY = {
+    **dict.fromkeys(
+        ("Failure", "Finding", "Report", "TensorCheck", "TrainingReport", "Verdict"), "pytest_gradcheck.model"
+    ),
     "alexnet": "pytest_gradcheck.models",
     "check_gradients": "pytest_gradcheck.api",
     "fashion_mnist": "pytest_gradcheck.data.loader",

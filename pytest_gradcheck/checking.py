@@ -17,9 +17,8 @@ from pytest_gradcheck.errors import GradcheckWarning, GradientMismatch, UsagePro
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker
 from pytest_gradcheck.model import Report, Verdict
-from pytest_gradcheck.options import KEY
+from pytest_gradcheck.options import KEY, VERDICT
 
-VERDICT = "gradcheck_verdict"
 CHECK = "a gradient check"
 
 

@@ -65,6 +65,8 @@ class Options:
 
 
 KEY = pytest.StashKey[Options]()
+#: Name of the user property that carries an item's verdict, into junit files and from xdist's workers too.
+VERDICT = "gradcheck_verdict"
 
 
 def add(parser: pytest.Parser) -> None:

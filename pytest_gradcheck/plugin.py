@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_gradcheck import collect, options
-from pytest_gradcheck.checking import CHECK, VERDICT, Checker, check_returned, seeded
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
-from pytest_gradcheck.options import KEY
+from pytest_gradcheck.options import KEY, VERDICT
 from pytest_gradcheck.training_fixtures import configured_root, fashion_mnist, smoke_train
+
+if TYPE_CHECKING:
+    from pytest_gradcheck.checking import Checker
 
 #: Fixtures that pytest finds in this module's namespace.
 __all__ = ["fashion_mnist", "gradcheck", "gradcheck_device", "smoke_train"]
@@ -93,7 +97,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         marker = collect.marker_of(item)
     except UsageProblem:
         return (yield)  # the item itself will raise it, where it is reported as its failure
-    with seeded(item, marker):
+    with _checking().seeded(item, marker):
         return (yield)
 
 
@@ -112,17 +116,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     marker = collect.marker_of(pyfuncitem)
     if marker is None:
         return None
+    checking = _checking()
     device = _available(collect.device_of(pyfuncitem))
     _available(marker.options.get("device"))  # the mark's own device skips like the command line's
     if isinstance(pyfuncitem, collect.LayerItem):
-        subject = load("pytest_gradcheck.subjects.draw", "construct", CHECK)(pyfuncitem.target, marker)
-        Checker(pyfuncitem, marker, device)(subject)
+        subject = load("pytest_gradcheck.subjects.draw", "construct", checking.CHECK)(pyfuncitem.target, marker)
+        checking.Checker(pyfuncitem, marker, device)(subject)
         return True
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     fixture = pyfuncitem.funcargs.get("gradcheck")
     result = pyfuncitem.obj(**arguments)
-    used = isinstance(fixture, Checker) and fixture.calls > 0
-    check_returned(pyfuncitem, marker, result, Checker(pyfuncitem, marker, device), used)
+    used = isinstance(fixture, checking.Checker) and fixture.calls > 0
+    checking.check_returned(pyfuncitem, marker, result, checking.Checker(pyfuncitem, marker, device), used)
     return True
 
 
@@ -170,13 +175,18 @@ def gradcheck_device(request: pytest.FixtureRequest) -> str:
 def gradcheck(request: pytest.FixtureRequest) -> Iterator[Checker]:
     """Checks gradients: `gradcheck(subject, *inputs, **options)` returns the report, or raises GradientMismatch."""
     device = request.getfixturevalue("gradcheck_device") if request.config.stash[KEY].devices else None
-    yield Checker(request.node, collect.marker_of(request.node), device)
+    yield _checking().Checker(request.node, collect.marker_of(request.node), device)
 
 
 @pytest.fixture(name=collect.WHICH)
 def _which_mark(request: pytest.FixtureRequest) -> int:
     """Tells the items of one function with several marks apart."""
     return int(getattr(request, "param", 0))
+
+
+def _checking() -> ModuleType:
+    """The module that runs checks: loaded by the first one, because the plugin is loaded by every pytest run."""
+    return importlib.import_module("pytest_gradcheck.checking")
 
 
 def _available(device: str | None) -> str | None:
