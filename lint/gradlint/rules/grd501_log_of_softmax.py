@@ -122,7 +122,8 @@ def _is_tensor_method(function: cst.Attribute, call: cst.Call, ctx: Context) -> 
 
 
 def _fix(log: cst.Call, inner: cst.Call, soft: str, ctx: Context) -> Fix | None:
-    if isinstance(log.func, cst.Attribute) and log.func.attr.value == "log_" or len(log.args) > 1:
+    in_place = isinstance(log.func, cst.Attribute) and log.func.attr.value == "log_"
+    if in_place or len(log.args) > 1:
         return None
     fused = _fused(inner, soft, ctx)
     return ctx.fix(Safety.SAFE, ctx.replace(log, fused)) if fused is not None else None

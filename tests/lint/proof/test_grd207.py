@@ -28,5 +28,5 @@ def test_the_fixed_one_normalises() -> None:
 def test_lazy_ones_and_bools_are_eps_too() -> None:
     assert nn.LazyBatchNorm1d(64).eps == 64
     norm = nn.InstanceNorm1d(3, True)
-    assert norm.eps is True
     assert not norm.affine
+    assert norm.eps == 1

@@ -1,0 +1,194 @@
+"""Layers in a plain list, tuple or dict of a module, where torch does not see them.
+
+## What it does
+Reports attributes of an `nn.Module` that hold layers with parameters in a plain list, tuple or dict: written out, by
+a comprehension, or filled with `append`, also through a local variable. Silent where the same layers are registered
+in another way (`add_module`, `setattr`, `nn.Sequential(*layers)`) or the class collects its parameters itself, and
+for lists with one element, the usual way to hide a module on purpose.
+
+## Why is this bad
+Only attributes that are modules are registered. Layers in a list are missing from `parameters()`, so no optimizer
+trains them; from `state_dict()`, so they are lost on save; and `.to()`, `.eval()` and `.apply()` pass them by. A
+module with three `nn.Linear` in a list has 0 parameters.
+
+## Example
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(8, 8) for _ in range(3)]
+```
+
+## Use instead
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+```
+
+## Fix safety
+Safe: `nn.ModuleList` (`nn.ModuleDict` for string keys) takes the place of the list in every use the class makes of
+it. Old checkpoints lack the new entries, which held nothing before. No fix where the list holds other things too.
+
+## References
+- https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleList.html
+- https://github.com/pytorch/pytorch/issues/715
+- https://github.com/pytorch-labs/torchfix/issues/31
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from gradlint.model import Fix, Safety
+from gradlint.rule import Context, checks
+from gradlint.semantics.held_modules import HeldModules
+from gradlint.semantics.super_init import is_after_super
+from gradlint.walk import walk
+from gradlint.words import words
+
+if TYPE_CHECKING:
+    from gradlint.semantics.module_class import Attribute, ModuleClass
+
+# A class that defines one of these looks after its modules itself.
+_COLLECTING = words("parameters named_parameters modules named_modules children _apply to cuda state_dict train")
+# Functions that only read what they are given.
+_READING = words("len enumerate zip range reversed list tuple print iter sum isinstance sorted min max any all map")
+_METHODS = {"ModuleList": words("append extend insert pop"), "ModuleDict": words("items keys values update pop")}
+
+
+@checks(cst.Module)
+def check(_: cst.Module, ctx: Context) -> None:
+    """Look at the attributes of each module class that are set once."""
+    held = HeldModules(ctx.tree, ctx.names, ctx.classes)
+    for owner in ctx.classes.modules:
+        if any(one.dynamic or _COLLECTING & one.methods.keys() for one in ctx.classes.lineage(owner)):
+            continue
+        for name in owner.attributes:
+            place = owner.attribute(name)
+            if place is not None and place.method is not None and isinstance(place.node, cst.Attribute):
+                _look(owner, place, held, ctx)
+
+
+def _look(owner: ModuleClass, place: Attribute, held: HeldModules, ctx: Context) -> None:
+    variable = held.variable(place.value)
+    made = _value(variable, ctx) if variable is not None else place.value
+    uses = _uses_of_attribute(owner, place, ctx)
+    if variable is not None and place.method is not None:
+        uses += _uses_of_variable(variable, place.method, ctx)
+    if made is None or held.elements(made) is None or any(_is_given_away(use, ctx) for use in uses):
+        return
+    elements = held.elements(made) or []
+    elements += held.added(call for use in uses if (call := _method_call(use, ctx)) is not None)
+    elements = [_followed(element, ctx) for element in elements]
+    modules = [element for element in elements if held.has_parameters(element)]
+    alone = isinstance(made, (cst.List, cst.Tuple, cst.Dict)) and elements == held.elements(made) and len(elements) < 2
+    if modules and not alone:
+        kind = "ModuleDict" if isinstance(made, (cst.Dict, cst.DictComp)) else "ModuleList"
+        plain = {cst.Dict: "dict", cst.DictComp: "dict", cst.Tuple: "tuple"}.get(type(made), "list")
+        all_known = all(ctx.classes.is_module(ctx.classes.constructed(element)) for element in elements)
+        ctx.report(
+            place.node,
+            f"`self.{place.name}` is a plain {plain}: the layers in it are missing from parameters(), state_dict() "
+            f"and .to(), so 0 of their weights are trained or saved; use nn.{kind}",
+            fix=_fix(place, made, kind, uses, ctx) if all_known else None,
+            related=[(modules[0], "a layer that is not registered")],
+        )
+
+
+def _value(variable: cst.Name, ctx: Context) -> cst.BaseExpression | None:
+    binding = ctx.names.reference(variable).binding
+    return binding.value if binding is not None else None
+
+
+def _followed(element: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
+    """The call behind a variable that is bound once and used only to be put into the list."""
+    if not isinstance(element, cst.Name):
+        return element
+    binding = ctx.names.reference(element).binding
+    function = ctx.tree.enclosing(element, cst.FunctionDef)
+    if binding is None or binding.value is None or function is None:
+        return element
+    uses = [node for node in walk(function) if isinstance(node, cst.Name) and node.value == element.value]
+    return binding.value if len(uses) == 2 else element
+
+
+def _uses_of_attribute(owner: ModuleClass, place: Attribute, ctx: Context) -> list[cst.BaseExpression]:
+    return [
+        node
+        for node in walk(owner.node)
+        if isinstance(node, cst.Attribute)
+        and node.attr.value == place.name
+        and node is not place.node
+        and ctx.names.self_attribute(node) == place.name
+    ]
+
+
+def _uses_of_variable(variable: cst.Name, method: cst.FunctionDef, ctx: Context) -> list[cst.BaseExpression]:
+    scope = ctx.names.reference(variable).scope
+    bound = ctx.names.reference(variable).binding
+    return [
+        node
+        for node in walk(method)
+        if isinstance(node, cst.Name)
+        and node.value == variable.value
+        and node is not variable
+        and (bound is None or node is not bound.node)
+        and ctx.names.reference(node).scope is scope
+    ]
+
+
+def _is_given_away(use: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether something else may register what is in the list: a call takes it, or another name stands for it."""
+    for above in ctx.tree.ancestors(use):
+        if isinstance(above, cst.Arg):
+            call = ctx.tree.parent(above)
+            name = ctx.names.full_name(call.func) if isinstance(call, cst.Call) else None
+            return name is None or name.partition("builtins.")[2] not in _READING
+        if isinstance(above, (cst.Assign, cst.AnnAssign, cst.Return, cst.NamedExpr)):
+            value = above.value
+            return value is use or (isinstance(value, cst.BinaryOperation) and use in (value.left, value.right))
+        if isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement, cst.Call, cst.Subscript)):
+            return False
+    return False
+
+
+def _method_call(use: cst.BaseExpression, ctx: Context) -> cst.Call | None:
+    """`self.layers.append(...)` around a use of `self.layers`."""
+    method = ctx.tree.parent(use)
+    call = ctx.tree.parent(method) if isinstance(method, cst.Attribute) and method.value is use else None
+    return call if isinstance(call, cst.Call) and call.func is method else None
+
+
+def _fix(
+    place: Attribute, made: cst.BaseExpression, kind: str, uses: list[cst.BaseExpression], ctx: Context
+) -> Fix | None:
+    value = place.value
+    spelled = ctx.names.spelling(f"torch.nn.{kind}", place.node)
+    if value is None or spelled is None or not _has_string_keys(made) or not is_after_super(place.node, place.method):
+        return None
+    if any(_needs_a_list(use, kind, ctx) for use in uses):
+        return None
+    if isinstance(value, (cst.List, cst.Dict)) and not value.elements:
+        return ctx.fix(Safety.SAFE, ctx.replace(value, f"{spelled}()"))
+    bare = isinstance(value, cst.Tuple) and not value.lpar
+    opening, closing = (f"{spelled}((", "))") if bare else (f"{spelled}(", ")")
+    return ctx.fix(Safety.SAFE, ctx.insert_before(value, opening), ctx.insert_after(value, closing))
+
+
+def _has_string_keys(made: cst.BaseExpression) -> bool:
+    """Whether a dict may become an `nn.ModuleDict`; true for lists."""
+    if isinstance(made, cst.Dict):
+        return all(isinstance(getattr(element, "key", None), cst.SimpleString) for element in made.elements)
+    return not isinstance(made, cst.DictComp)
+
+
+def _needs_a_list(use: cst.BaseExpression, kind: str, ctx: Context) -> bool:
+    above = ctx.tree.parent(use)
+    if isinstance(above, (cst.BinaryOperation, cst.ComparisonTarget, cst.Comparison)):
+        return True
+    call = _method_call(use, ctx)
+    return isinstance(above, cst.Attribute) and (call is None or above.attr.value not in _METHODS[kind])
