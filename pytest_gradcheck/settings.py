@@ -17,7 +17,22 @@ from pytest_gradcheck.errors import UsageProblem
 MODES = ("auto", "elementwise", "projection", "central")
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps", "xpu", "auto")
-CHECKS = ("determinism", "vjp", "cotangent", "second-order")
+CHECKS = (
+    "determinism",
+    "vjp",
+    "cotangent",
+    "contract",
+    "needs-input-grad",
+    "mutation",
+    "reentrant",
+    "outputs",
+    "leak",
+    "jvp",
+    "vmap",
+    "native-forward",
+    "precision",
+    "second-order",
+)
 #: The central step that fits a dtype when the user names none: near the fourth-order optimum of its rounding error.
 DEFAULT_EPS = {"float64": 1e-5, "float32": 1e-2, "float16": 1e-1, "bfloat16": 2e-1}
 

@@ -21,13 +21,15 @@ class Application:
         function: The Function.
         inputs: Its positional arguments; tensors are detached copies at the point of the check.
         state: The CPU's random state when its forward began.
-        calls: The subject whose count of forward calls it adds to.
+        counted: The subject whose count of forward calls it adds to.
+        random: Whether the forward draws from the CPU's generator.
     """
 
     function: FunctionClass
     inputs: tuple[Any, ...]
     state: torch.Tensor
     counted: Subject
+    random: bool
 
     def __call__(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
         """The floating and complex outputs for other inputs, in grad mode, with the same random numbers."""
@@ -71,7 +73,7 @@ def applied(subject: Subject, outputs: Sequence[torch.Tensor]) -> Application | 
         subject.evaluate()
     if watch.inputs is None or watch.state is None:
         return None
-    application = Application(subject.function, watch.inputs, watch.state, subject)
+    application = Application(subject.function, watch.inputs, watch.state, subject, watch.random)
     try:
         found = application(application.requiring()[0])
     except Exception:  # noqa: BLE001  keyword-only arguments, or anything else that the subject does differently
@@ -101,6 +103,11 @@ class _First(Watch):
     def __init__(self) -> None:
         self.inputs: tuple[Any, ...] | None = None
         self.state: torch.Tensor | None = None
+        self.random = False
+
+    def left(self, function: FunctionClass, ctx: Any, token: Any, inputs: Sequence[Any], output: Any) -> None:
+        del function, ctx, token, inputs, output
+        self.random |= self.state is not None and not torch.equal(self.state, torch.get_rng_state())
 
     def entered(self, function: FunctionClass, inputs: Sequence[Any]) -> None:
         del function

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pytest_gradcheck.settings import CHECKS
+
 Suite = Callable[..., pytest.RunResult]
 
 #: Per option: what the default, the ini, the command line, the marker and the call resolve to.
@@ -22,7 +24,7 @@ VALUES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
     "budget": (None, 100.0, 200.0, 300.0, 400.0),
     "seed": (None, 11, 22, 33, 44),
     "checks": (
-        ["determinism", "vjp", "cotangent", "second-order"],
+        list(CHECKS),
         ["vjp"],
         ["determinism", "vjp"],
         ["vjp", "cotangent"],

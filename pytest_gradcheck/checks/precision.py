@@ -1,0 +1,124 @@
+"""Does the Function keep its precision in float32 and bfloat16, where it is trained?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from pytest_gradcheck.checks.agree import pull
+from pytest_gradcheck.checks.base import Context, Outcome
+from pytest_gradcheck.model import Finding
+from pytest_gradcheck.numerics.directions import generator, signed
+from pytest_gradcheck.subjects.application import Application, applied
+
+#: By dtype: an error must exceed what rounding the inputs alone makes, and the dtype's own rounding, this many times.
+BEYOND = {torch.float32: 100.0, torch.bfloat16: 16.0}
+
+Results = list[tuple[str, torch.Tensor]]
+
+
+class Precision:
+    """Compares outputs and gradients in float32 and bfloat16 with the float64 ones at exactly the same inputs.
+
+    The inputs are rounded first, so both see the same numbers. What the dtype explains is measured: the float64
+    results at inputs moved by one rounding. Functions that draw random numbers are left out: they draw others in
+    another dtype. Cost: eight forwards and six backwards, on custom Functions.
+    """
+
+    name = "precision"
+
+    def run(self, context: Context) -> Outcome:
+        """A warning for each dtype in which a result is far less exact than the dtype."""
+        wide = context.baseline[0].dtype in (torch.float64, torch.complex128)
+        if not wide or context.spread or not context.finite or not any(context.gradients.reached):
+            return Outcome()
+        if any(leaf.tensor.is_complex() for leaf in context.subject.leaves):
+            return Outcome()
+        application = applied(context.subject, context.baseline)
+        if application is None or not application.positions() or application.random:
+            return Outcome()
+        outcome = Outcome()
+        for dtype in BEYOND:
+            if not context.deadline.passed:
+                outcome.findings += _narrow(context, application, dtype)
+        return outcome
+
+
+def _narrow(context: Context, application: Application, dtype: torch.dtype) -> list[Finding]:
+    found = _results(context, application, dtype, dtype, 0.0)
+    exact = _results(context, application, dtype, torch.float64, 0.0)
+    eps = torch.finfo(dtype).eps
+    moved = _results(context, application, dtype, torch.float64, eps)
+    if found is None or exact is None or moved is None:
+        return []  # it does not run in this dtype, or not at these inputs
+    findings = []
+    for (name, narrow), (_, right), (_, beside) in zip(found, exact, moved, strict=True):
+        message = _message(name, narrow, right, beside, dtype)
+        if message:
+            findings.append(Finding("low-precision", "warning", message))
+    return findings[:1]  # the first result that is off spoils those after it
+
+
+def _message(
+    name: str, narrow: torch.Tensor, right: torch.Tensor, beside: torch.Tensor, dtype: torch.dtype
+) -> str | None:
+    short = str(dtype).removeprefix("torch.")
+    if narrow.shape != right.shape or not bool(right.isfinite().all()) or not bool(beside.isfinite().all()):
+        return None
+    largest = float(right.abs().max()) if right.numel() else 0.0
+    if largest > 0.1 * torch.finfo(dtype).max:
+        return None  # the result itself hardly fits
+    broken = int((~narrow.isfinite()).sum())
+    if broken:
+        return f"in {short} {broken} of {narrow.numel()} elements of {name} are nan or infinite; in float64 none is"
+    eps = torch.finfo(dtype).eps
+    difference = float((narrow.to(right.dtype) - right).norm())
+    # In a long sum the roundings of its terms add up: to about the square root of their number.
+    explained = float((beside - right).norm()) + eps * float(right.norm()) * math.sqrt(math.log2(right.numel() + 2))
+    if difference <= BEYOND[dtype] * explained or not float(right.norm()):
+        return None
+    relative = difference / float(right.norm())
+    return (
+        f"in {short} {name} is off by {relative:.1e} relative to the float64 value at the same inputs, "
+        f"{difference / explained:.0f} times what rounding the inputs explains: is a step computed in lower precision?"
+    )
+
+
+def _results(
+    context: Context, application: Application, rounded: torch.dtype, dtype: torch.dtype, move: float
+) -> Results | None:
+    """Outputs and gradients at the inputs as `rounded` holds them, computed in `dtype`; None where that raises."""
+    found_dtype = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        inputs, leaves = application.requiring(rounded)
+        with torch.no_grad():
+            for k, position in enumerate(application.positions()):
+                wide = leaves[k].detach().to(dtype)
+                if move:
+                    wide = wide * (1 + move * signed(wide, generator(context.settings.seed, "precision", k)))
+                inputs[position] = leaves[k] = wide.requires_grad_(True)
+            others = [p for p, value in enumerate(inputs) if isinstance(value, torch.Tensor)]
+            for position in others:
+                if position not in application.positions() and inputs[position].is_floating_point():
+                    inputs[position] = inputs[position].to(dtype)
+        outputs = application([value.clone() if isinstance(value, torch.Tensor) else value for value in inputs])
+        gradients = pull(leaves, outputs, _like(context.cotangents, outputs, rounded))
+    except Exception:  # noqa: BLE001  many kernels have no float64 or no bfloat16
+        return None
+    finally:
+        torch.set_default_dtype(found_dtype)
+    results = [(f"output {k}", output.detach()) for k, output in enumerate(outputs)]
+    names = [leaf.name for leaf in application.positions().values()]
+    return results + [(f"the gradient of {name}", g) for name, g in zip(names, gradients, strict=True)]
+
+
+def _like(
+    cotangents: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], rounded: torch.dtype
+) -> list[torch.Tensor | None]:
+    return [
+        (v.to(rounded) if v.is_floating_point() else v).to(output.dtype)
+        for v, output in zip(cotangents, outputs, strict=True)
+    ]
