@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_gradcheck.data.loader import FashionMnist
+    from pytest_gradcheck.model.health import GradientFlow
     from pytest_gradcheck.model.training import TrainingReport
 
 #: The seed of a test that uses these fixtures, so that a model built in its body has the same weights in any order.
@@ -42,6 +43,18 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
 
     with load("pytest_gradcheck.training.state", "seeded")(SEED):
         yield run
+
+
+@pytest.fixture
+def gradient_flow(gradcheck_device: str) -> Iterator[Callable[..., GradientFlow]]:
+    """One forward and backward pass, and how gradients change with depth.
+
+    A function with the arguments of `pytest_gradcheck.gradient_flow`, whose `device` defaults to the one under test.
+    The test's body starts from seed 0, as with `smoke_train`.
+    """
+    flow: Callable[..., GradientFlow] = load("pytest_gradcheck.training", "gradient_flow")
+    with load("pytest_gradcheck.training.state", "seeded")(SEED):
+        yield lambda model, batch, **options: flow(model, batch, **{"device": gradcheck_device, **options})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ _MAX_LAYERS = 1000
 
 @contextlib.contextmanager
 def layer_sizes(model: nn.Module) -> Iterator[list[float]]:
-    """Collect the decimal logarithm of the root mean square of what each layer with weights puts out, in running order.
+    """Collect the root mean square of what each layer with weights puts out, in running order.
 
     Layers whose output is zero or not finite are left out.
     """
@@ -27,7 +27,7 @@ def layer_sizes(model: nn.Module) -> Iterator[list[float]]:
         if isinstance(output, torch.Tensor) and output.is_floating_point() and len(sizes) < _MAX_LAYERS:
             size = float(output.detach().double().square().mean().sqrt())
             if 0 < size < math.inf:
-                sizes.append(math.log10(size))
+                sizes.append(size)
 
     weighted = [item for item in model.modules() if any(p.dim() > 1 for p in item.parameters(recurse=False))]
     handles = [module.register_forward_hook(look) for module in weighted]
@@ -36,13 +36,3 @@ def layer_sizes(model: nn.Module) -> Iterator[list[float]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def slope(values: list[float]) -> float | None:
-    """Least-squares slope of equally spaced values; None for fewer than three."""
-    count = len(values)
-    if count < 3:
-        return None
-    middle, mean = (count - 1) / 2, sum(values) / count
-    spread = sum((place - middle) ** 2 for place in range(count))
-    return sum((place - middle) * (value - mean) for place, value in enumerate(values)) / spread

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from pytest_gradcheck.model.health import slope
 from pytest_gradcheck.model.training import Failure, Site
 from pytest_gradcheck.training.backtrace import BackwardTrace
-from pytest_gradcheck.training.profile import layer_sizes, slope
+from pytest_gradcheck.training.profile import layer_sizes
 from pytest_gradcheck.training.source import line_of_node
 from pytest_gradcheck.training.trace import Event, ForwardTrace, module_stack
 

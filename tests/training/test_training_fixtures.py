@@ -15,7 +15,7 @@ Run = Callable[..., pytest.RunResult]
 
 CONFTEST = """
 import pytest
-from pytest_gradcheck.training_fixtures import fashion_mnist, smoke_train
+from pytest_gradcheck.training_fixtures import fashion_mnist, gradient_flow, smoke_train
 
 def pytest_addoption(parser):
     parser.addoption("--fashion-mnist-root", default=None)
@@ -65,6 +65,17 @@ def test_it(smoke_train):
     report = smoke_train(nn.Linear(3, 2), [(torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))], lr=0.1, steps=30)
     assert report.loss[-1] < report.loss[0]
     assert report.device == "cpu"
+""").assert_outcomes(passed=1)
+
+
+def test_gradient_flow_judges_a_batch(run: Run) -> None:
+    run("""
+from pytest_gradcheck.models.small import deep_mlp
+def test_it(gradient_flow, fashion_mnist):
+    batch = next(iter(fashion_mnist(32)))
+    assert gradient_flow(deep_mlp(), batch).vanishing
+    flow = gradient_flow(deep_mlp(init="he"), batch)
+    assert not flow.vanishing and not flow.exploding
 """).assert_outcomes(passed=1)
 
 
