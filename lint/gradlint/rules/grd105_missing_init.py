@@ -34,33 +34,22 @@ There is no fix: where the initialisation belongs is a choice. Normalisation or 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 import libcst as cst
 
 from gradlint.rule import Context, checks
+from gradlint.rules.saturating import is_initialised
 from gradlint.semantics.stacks import RELU_LIKE, Hidden, hidden_layers, plain_runs
-
-if TYPE_CHECKING:
-    from gradlint.semantics.layer_chain import Chain
 
 _RELUS = 8
 _SATURATING = 4
 _LEFT = {"ReLU": 6**-0.5, "tanh": 3**-0.5, "sigmoid": 0.25 * 3**-0.5}
-# Any of these says that the weights may come from elsewhere.
-_ELSEWHERE = re.compile(
-    r"reset_parameters|state_dict|pretrained|checkpoint|torch\.load|\bhub\b|\.weight\b|\.apply\(|nn\.init\b"
-    r"|(?<!_)_?init(?:_\w|ialis|ializ)|(?:normal|uniform|orthogonal|eye|dirac|copy)_\(|_norm\b"
-)
 
 
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every stack of a file that initialises nothing; a stack is reported once."""
-    if ctx.inits.calls or _ELSEWHERE.search(ctx.source.text):
-        return
-    stacks = [hidden_layers(run) for chain in ctx.chains.all if _is_whole(chain) for run in plain_runs(chain)]
+    bare = [chain for chain in ctx.chains.all if not is_initialised(chain, ctx)]
+    stacks = [hidden_layers(run) for chain in bare for run in plain_runs(chain)]
     seen: set[cst.CSTNode] = set()
     for stack in sorted(stacks, key=len, reverse=True):
         kinds = {
@@ -73,11 +62,6 @@ def check(_: cst.Module, ctx: Context) -> None:
             if enough and seen.isdisjoint(hidden.weight.node for hidden in layers):
                 seen.update(hidden.weight.node for hidden in layers)
                 _report(kind, layers, ctx)
-
-
-def _is_whole(chain: Chain) -> bool:
-    """Whether nothing but torch's own classes stands behind the chain's class: a base may initialise."""
-    return chain.owner is None or all((base or "").startswith("torch.nn.") for base in chain.owner.bases)
 
 
 def _report(kind: str, layers: list[Hidden], ctx: Context) -> None:

@@ -3,8 +3,8 @@
 ## What it does
 Follows the layers of each `Sequential` and of each class through `forward` (also through loops and comprehensions
 with literal bounds) and reports four or more sigmoids, or eight or more tanhs, with no normalisation layer and no
-skip connection between them. Tanh is reported only where the file gives no Xavier, orthogonal or gain-aware
-initialisation. LeNet-like networks, which use sigmoids for the sake of history, are reported as info.
+skip connection between them. Tanh is reported only where nothing in the file initialises
+weights. LeNet-like networks, which use sigmoids for the sake of history, are reported as info.
 
 ## Why is this bad
 The derivative of the sigmoid is at most 0.25, so k of them scale the gradient of the first layer by at most
@@ -45,7 +45,7 @@ import libcst as cst
 
 from gradlint.model import Fix, Level, Safety
 from gradlint.rule import Context, checks
-from gradlint.rules.saturating import minds_gain, relu_instead
+from gradlint.rules.saturating import is_initialised, relu_instead
 from gradlint.semantics.layers import Link, LinkKind
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _stretches(ctx: Context) -> list[tuple[list[Link], Chain]]:
             tanhs = [link for link in run if link.activation == "tanh"]
             if len(sigmoids) >= _SIGMOIDS:
                 found.append((sigmoids, chain))
-            elif len(tanhs) >= _TANHS and not any(map(minds_gain, ctx.inits.calls)):
+            elif len(tanhs) >= _TANHS and not is_initialised(chain, ctx):
                 found.append((tanhs, chain))
     return found
 
@@ -88,7 +88,7 @@ def _report(saturating: list[Link], chain: Chain, ctx: Context) -> None:
     ctx.report(
         first.node,
         message(first.activation or "", len(saturating)),
-        level=Level.INFO if _is_lenet(chain) else None,
+        level=Level.INFO if _is_lenet(chain, ctx) else None,
         fix=_fix(saturating, chain, ctx),
         related=[(node, f"another {first.activation} of the stack") for node in others],
     )
@@ -107,8 +107,9 @@ def message(activation: str, count: int) -> str:
     )
 
 
-def _is_lenet(chain: Chain) -> bool:
-    named = chain.owner is not None and "lenet" in chain.owner.node.name.value.lower()
+def _is_lenet(chain: Chain, ctx: Context) -> bool:
+    owner = chain.owner or ctx.classes.enclosing(chain.node)
+    named = owner is not None and "lenet" in owner.node.name.value.lower()
     convolutions = [link.out_features for link in chain.links if link.kind is LinkKind.CONV]
     return named or convolutions == [6, 16]
 

@@ -3,8 +3,7 @@
 ## What it does
 Reports one to three hidden layers with sigmoid, or one to seven with tanh, in a stack of linear or convolutional
 layers without normalisation layer or skip connection: deeper ones are GRD201's. The output's activation is not hidden,
-gates and attention scores are no feed-forward stack, and tanh with Xavier, orthogonal or gain-aware initialisation is
-left alone.
+gates and attention scores are no feed-forward stack, and tanh in a file that initialises weights is left alone.
 
 ## Why is this bad
 It works, but learns more slowly: the sigmoid passes on at most a quarter of the gradient (0.25 at 0, 0.045 at 3), the
@@ -38,7 +37,7 @@ import libcst as cst
 
 from gradlint.model import Safety
 from gradlint.rule import Context, checks
-from gradlint.rules.saturating import minds_gain, relu_instead
+from gradlint.rules.saturating import is_initialised, relu_instead
 from gradlint.semantics.stacks import Hidden, hidden_layers, plain_runs
 
 if TYPE_CHECKING:
@@ -53,14 +52,15 @@ _GATES = re.compile(
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every stack; one that is part of a longer one is looked at once."""
-    stacks = [hidden_layers(run) for chain in ctx.chains.all if not _is_gate(chain, ctx) for run in plain_runs(chain)]
+    chains = [chain for chain in ctx.chains.all if not _is_gate(chain, ctx)]
+    stacks = [(hidden_layers(run), is_initialised(chain, ctx)) for chain in chains for run in plain_runs(chain)]
     seen: set[cst.CSTNode] = set()
-    for stack in sorted(stacks, key=len, reverse=True):
+    for stack, initialised in sorted(stacks, key=lambda found: -len(found[0])):
         for word, most in _MOST.items():
             layers = [hidden for hidden in stack if hidden.word == word]
             nodes = {hidden.activation.node for hidden in layers}
-            initialised = word == "tanh" and any(map(minds_gain, ctx.inits.calls))
-            if 1 <= len(layers) <= most and seen.isdisjoint(nodes) and not initialised:
+            minded = word == "tanh" and initialised
+            if 1 <= len(layers) <= most and seen.isdisjoint(nodes) and not minded:
                 _report(word, layers, ctx)
             seen |= nodes
 

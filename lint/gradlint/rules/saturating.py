@@ -1,4 +1,4 @@
-"""What the rules about sigmoid and tanh share: is the gain minded, and putting a ReLU in their place."""
+"""What the rules about stacks share: whether anything initialises them, and putting a ReLU in a sigmoid's place."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ import libcst as cst
 if TYPE_CHECKING:
     from gradlint.model import Edit
     from gradlint.rule import Context
-    from gradlint.semantics.init_function import InitCall
+    from gradlint.semantics.layer_chain import Chain
 
 _RELU: Final = {
     "Sigmoid": "ReLU", "Tanh": "ReLU", "sigmoid": "relu", "tanh": "relu", "sigmoid_": "relu_", "tanh_": "relu_",
 }  # fmt: skip
 
-_GAIN_AWARE = re.compile(r"^(xavier|orthogonal|kaiming)")
+# Any of these says that the weights may come from elsewhere.
+_ELSEWHERE = re.compile(
+    r"reset_parameters|state_dict|pretrained|checkpoint|torch\.load|\bhub\b|\.weight\b|\.apply\(|nn\.init\b"
+    r"|(?<!_)_?init(?:_\w|ialis|ializ)|(?:normal|uniform|orthogonal|eye|dirac|copy)_\(|_norm\b"
+)
 
 
-def minds_gain(call: InitCall) -> bool:
-    """Whether an init call chooses a scale for the activation: then tanh stacks keep their gradient."""
-    return _GAIN_AWARE.match(call.scheme) is not None
+def is_initialised(chain: Chain, ctx: Context) -> bool:
+    """Whether the layers of a chain may start from anything but torch's default."""
+    owner = chain.owner or ctx.classes.enclosing(chain.node)
+    unknown = owner is not None and not all((base or "").startswith("torch.nn.") for base in owner.bases)
+    return unknown or bool(ctx.inits.calls) or _ELSEWHERE.search(ctx.source.text) is not None
 
 
 def relu_instead(node: cst.CSTNode, ctx: Context) -> Edit | None:

@@ -59,7 +59,7 @@ def may_be_used_elsewhere(function: InitFunction, ctx: Context) -> bool:
     if around.kind is ScopeKind.FUNCTION:
         return False
     if around.kind is not ScopeKind.CLASS:
-        return not _is_program(ctx) or ctx.is_imported(node.name.value)
+        return not _is_program(ctx)
     owner = ctx.classes.enclosing(node)
     own = owner is not None and all(
         base == "torch.nn.Module" for one in ctx.classes.lineage(owner) for base in one.bases

@@ -33,11 +33,10 @@ def link_of(
     node: cst.Call, name: str, kind: tuple[LinkKind, str | None], names: Names, known: Environment | None
 ) -> Link:
     """The link of a layer's constructor call or of a function call, with its dims where they are literal."""
-    first, second = (
-        (argument(node, index, keyword) for index, keyword in enumerate(_FIRST_DIMS[kind[0]]))
-        if kind[0] in _FIRST_DIMS
-        else (None, None)
-    )
+    lazy = ".Lazy" in name  # takes its first dimension from its first input
+    keywords = _FIRST_DIMS.get(kind[0], ())
+    given = [argument(node, index - lazy, keyword) for index, keyword in enumerate(keywords)]
+    first, second = given or (None, None)
     bias = argument(node, -1, "bias")
     stated = constant(bias, names, known) if bias is not None else True
     return Link(

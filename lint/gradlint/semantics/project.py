@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import warnings
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,11 +46,6 @@ class ProjectIndex:
     def of(cls, facts: Iterable[FileFacts]) -> ProjectIndex:
         """Index the facts of files."""
         return cls({file.module: file for file in facts})
-
-    @cached_property
-    def imported(self) -> frozenset[str]:
-        """The full names that any file imports."""
-        return frozenset(name for file in self.files.values() for name in file.imports.values())
 
     def resolve(self, name: str) -> str:
         """The name of the same thing where it is defined; unchanged when no file of the project re-exports it."""
