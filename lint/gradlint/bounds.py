@@ -1,6 +1,6 @@
 """Refuses what libcst would take minutes over: its time grows with the square of the length of a chain.
 
-A chain is what one expression strings together: `a + b + c`, `x.f().g()`, `x[0][1]`, `not not x`, `a if b else c`. At the
+A chain is what one expression strings together: `a + b + c`, `x.f().g()`, `x[0][1]`, `a if b else c`. At the
 limit one takes about a second; people write a few dozen links, only generated code comes near.
 """
 

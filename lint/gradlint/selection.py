@@ -73,12 +73,13 @@ def codes_of(selectors: Iterable[str], where: str) -> frozenset[str]:
 
 
 def split(lists: Iterable[str], where: str) -> tuple[str, ...]:
-    """The selectors of comma lists. Raises UsageProblem for an empty one."""
+    """The selectors of comma lists. Raises UsageProblem for an empty list and a selector that means no rule."""
     found: list[str] = []
     for text in lists:
         given = [part.strip() for part in text.split(",") if part.strip()]
         if not given:
             raise UsageProblem(f"{where}: no code given")
+        codes_of(given, where)
         found += given
     return tuple(found)
 

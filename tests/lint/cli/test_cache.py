@@ -1,0 +1,202 @@
+"""Results depend neither on the cache, nor on processes, nor on the order or choice of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lint.cli.code import BROKEN, CLEAN, SATURATED, TYPO
+from tests.lint.cli.conftest import Cli, Write
+
+BASE = "import torch.nn as nn\n\n\nclass Base(nn.Module):\n    pass\n"
+# GRD703 on an instance has no fix where the class is known to be a module.
+USER = "import torch\nfrom {package} import Base\n\n\nclass Net(Base):\n    pass\n\n\nnet = Net()\nnet.require_grad = False\n"
+
+
+def report(cli: Cli, *options: str) -> str:
+    found = cli(".", "--output-format", "json", *options)
+    assert found.err == ""
+    return found.out
+
+
+def fixes(cli: Cli, *options: str) -> list[bool]:
+    return [each["fix"] is not None for each in json.loads(report(cli, "--select", "GRD703", *options))]
+
+
+def cache_files() -> list[Path]:
+    return list(Path(os.environ["GRADLINT_CACHE_DIR"]).glob("*"))
+
+
+def some_project(write: Write, count: int = 60) -> None:
+    contents = [TYPO, CLEAN, SATURATED, BROKEN, "x = 1\n", "x = (\n"]
+    write("pkg/__init__.py", "from .base import Base\n")
+    write("pkg/base.py", BASE)
+    for number in range(count):
+        write(f"pkg/m{number}.py", contents[number % len(contents)])
+        write(f"pkg/user{number}.py", USER.format(package="pkg" if number % 2 else "pkg.base"))
+
+
+def test_cold_warm_one_and_several_processes_and_any_order_agree(cli: Cli, write: Write) -> None:
+    some_project(write)
+    cold = report(cli, "--no-cache", "--jobs", "1")
+    assert len(json.loads(cold)) > 60
+    assert not cache_files()
+    assert report(cli, "--no-cache", "--jobs", "3") == cold
+    assert report(cli, "--jobs", "2") == cold
+    assert len(cache_files()) == 1
+    assert report(cli, "--jobs", "1") == cold
+    names = [str(path) for path in Path("pkg").glob("*.py")]
+    random.Random(0).shuffle(names)
+    assert cli(*names, "--output-format", "json").out == cold
+    assert cli(*names, "--output-format", "json", "--no-cache").out == cold
+
+
+def test_a_file_alone_gives_what_it_gives_in_its_project(cli: Cli, write: Write) -> None:
+    some_project(write, 2)
+    alone = json.loads(cli("pkg/user1.py", "--output-format", "json", "--no-cache").out)
+    assert alone == [each for each in json.loads(report(cli)) if each["path"] == "pkg/user1.py"]
+
+
+@pytest.mark.parametrize(
+    ("base", "package"),
+    [("base.py", "base"), ("src/lib/base.py", "lib.base"), ("nets/base.py", "nets.base")],
+)
+def test_bases_in_other_files_resolve(cli: Cli, write: Write, base: str, package: str) -> None:
+    write(base, BASE)
+    write("user.py", USER.format(package=package))
+    assert fixes(cli) == [False]
+
+
+def test_relative_imports_and_re_exports_resolve(cli: Cli, write: Write) -> None:
+    some_project(write, 0)
+    write("pkg/sub/__init__.py")
+    write("pkg/sub/user.py", USER.format(package=".."))
+    write("pkg/sub/other.py", USER.format(package="..base"))
+    assert fixes(cli) == [False, False]
+
+
+def test_a_change_in_another_file_counts_also_with_a_cache(cli: Cli, write: Write) -> None:
+    some_project(write, 0)
+    write("user.py", USER.format(package="pkg"))
+    first = fixes(cli, "--no-cache")
+    assert first == fixes(cli) == fixes(cli) == [False]
+    write("pkg/base.py", BASE.replace("nn.Module", "object"))
+    changed = fixes(cli, "--no-cache")
+    assert fixes(cli) == changed
+    write("pkg/base.py", BASE)
+    assert fixes(cli) == first
+    Path("pkg/base.py").unlink()
+    gone = fixes(cli, "--no-cache")
+    assert fixes(cli) == gone
+    write("pkg/base/__init__.py", BASE)
+    assert fixes(cli) == first
+
+
+def test_a_module_that_appears_later_counts(cli: Cli, write: Write) -> None:
+    write("user.py", USER.format(package="later.base"))
+    before = fixes(cli)
+    write("later/base.py", BASE)
+    assert fixes(cli) == fixes(cli, "--no-cache") == [False]
+    assert before != [False] or fixes(cli) == before
+
+
+def test_options_and_settings_are_part_of_the_key(cli: Cli, write: Write) -> None:
+    write("a.py", TYPO)
+    assert len(json.loads(report(cli))) == 1
+    assert report(cli, "--select", "GRD201") == "[]\n"
+    write("pyproject.toml", '[tool.gradlint.per-file-ignores]\n"a.py" = ["GRD703"]\n')
+    assert report(cli) == "[]\n"
+    Path("pyproject.toml").unlink()
+    assert len(json.loads(report(cli))) == 1
+
+
+def test_a_cached_fix_is_applied(cli: Cli, write: Write) -> None:
+    path = write("a.py", TYPO)
+    report(cli)
+    assert cli("a.py", "--fix").status == 0
+    assert "requires_grad" in path.read_text(encoding="utf-8")
+    assert report(cli) == "[]\n"
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other", "folder", "json"])
+def test_a_damaged_cache_is_none(cli: Cli, write: Write, damage: str) -> None:
+    write("a.py", TYPO)
+    expected = report(cli)
+    (path,) = cache_files()
+    data = path.read_bytes()
+    broken = {
+        "cut": data[:-20],
+        "flip": data.replace(b"require_grad", b"require_grab"),
+        "empty": b"",
+        "other": b"\xff\x00 nothing",
+        "json": data.splitlines(keepends=True)[0] + b"[" * 100_000,
+    }
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(broken[damage])
+    assert report(cli) == expected
+    assert report(cli) == expected
+
+
+def test_a_cache_that_cannot_be_written_is_none(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.py", TYPO)
+    write("file", "not a folder")
+    monkeypatch.setenv("GRADLINT_CACHE_DIR", str(Path("file/cache").absolute()))
+    assert json.loads(report(cli))[0]["code"] == "GRD703"
+
+
+def test_another_gradlint_does_not_use_it(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.py", TYPO)
+    expected = report(cli)
+    (path,) = cache_files()
+    before = path.read_bytes()
+    monkeypatch.setattr("gradlint.cache.gradlint_digest", lambda: "another")
+    assert report(cli) == expected
+    assert path.read_bytes() != before
+
+
+def test_the_cache_lives_in_the_users_folder_and_not_in_the_project(
+    cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GRADLINT_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    write("a.py", TYPO)
+    report(cli)
+    assert sorted(path.name for path in Path().iterdir()) == [".git", "a.py"]
+    if sys.platform == "linux":
+        assert list((tmp_path / "xdg/gradlint").iterdir())
+
+
+def test_several_processes_on_one_cache(write: Write) -> None:
+    some_project(write, 12)
+    command = [sys.executable, "-m", "gradlint", ".", "--output-format", "json"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    outputs = [process.communicate(timeout=120) for process in running]
+    assert {process.returncode for process in running} == {1}
+    assert {err for _, err in outputs} == {b""}
+    assert len({out for out, _ in outputs}) == 1
+    assert [path.suffix for path in cache_files()] == [".json"], "no file is left beside it"
+
+
+def test_the_pool_works_where_processes_are_spawned(write: Write) -> None:
+    some_project(write, 30)
+    code = (
+        "import sys, gradlint.pool, multiprocessing\n"
+        "from gradlint.cli import main\n"
+        "gradlint.pool._context = lambda: multiprocessing.get_context('spawn')\n"
+        "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
+    )
+    write("tool.txt", code)
+    arguments = [".", "--no-cache", "--jobs", "2", "--output-format", "json"]
+    spawned = subprocess.run([sys.executable, "tool.txt", *arguments], capture_output=True, check=False)
+    direct = subprocess.run([sys.executable, "-m", "gradlint", *arguments], capture_output=True, check=False)
+    assert (spawned.returncode, spawned.stderr) == (1, b"")
+    assert spawned.stdout == direct.stdout
