@@ -21,6 +21,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD103", "tiny-std-deep", Level.WARNING, Safety.UNSAFE, ("normal_", "uniform_")),
     RuleInfo("GRD104", "unit-normal", Level.WARNING, None, ("normal_",)),
     RuleInfo("GRD105", "missing-init", Level.WARNING, None, ("Linear", "Conv")),
+    RuleInfo("GRD106", "deprecated-init", Level.WARNING, Safety.SAFE, ("init",)),
     RuleInfo("GRD109", "init-not-applied", Level.ERROR, Safety.UNSAFE, ("init", ".apply")),
     RuleInfo("GRD111", "uninitialised-parameter", Level.ERROR, None, ("Parameter", "register_parameter")),
     RuleInfo(
