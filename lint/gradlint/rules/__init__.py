@@ -22,6 +22,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD104", "unit-normal", Level.WARNING, None, ("normal_",)),
     RuleInfo("GRD105", "missing-init", Level.WARNING, None, ("Linear", "Conv")),
     RuleInfo("GRD106", "deprecated-init", Level.WARNING, Safety.SAFE, ("init",)),
+    RuleInfo("GRD107", "init-overwritten", Level.WARNING, Safety.UNSAFE, ("init", "_(")),
     RuleInfo("GRD109", "init-not-applied", Level.ERROR, Safety.UNSAFE, ("init", ".apply")),
     RuleInfo("GRD111", "uninitialised-parameter", Level.ERROR, None, ("Parameter", "register_parameter")),
     RuleInfo(
