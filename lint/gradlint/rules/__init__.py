@@ -51,6 +51,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.SAFE,
         ("optim", "backward", ".eval", ".train", "cuda", "requires_grad_", "detach_"),
     ),
+    RuleInfo("GRD705", "assign-inplace-method", Level.ERROR, Safety.SAFE, ("_ =", "_=")),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.
