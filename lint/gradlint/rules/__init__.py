@@ -52,6 +52,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         ("optim", "backward", ".eval", ".train", "cuda", "requires_grad_", "detach_"),
     ),
     RuleInfo("GRD705", "assign-inplace-method", Level.ERROR, Safety.SAFE, ("_ =", "_=")),
+    RuleInfo("GRD706", "super-wrong-class", Level.ERROR, Safety.SAFE, ("super(",)),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.
