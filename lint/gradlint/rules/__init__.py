@@ -53,6 +53,9 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     ),
     RuleInfo("GRD705", "assign-inplace-method", Level.ERROR, Safety.SAFE, ("_ =", "_=")),
     RuleInfo("GRD706", "super-wrong-class", Level.ERROR, Safety.SAFE, ("super(",)),
+    RuleInfo(
+        "GRD707", "parameters-uncalled", Level.ERROR, Safety.SAFE, ("parameters", "modules", "children", "buffers")
+    ),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.
