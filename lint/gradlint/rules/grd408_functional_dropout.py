@@ -1,0 +1,92 @@
+"""`F.dropout` in a module without `training`, so that it drops in evaluation too.
+
+## What it does
+Reports `functional.dropout`, `dropout1d`, `dropout2d` and `dropout3d` in the methods of an `nn.Module` without the
+argument `training`. Silent under a test of `training`, with p=0, and where `training=True` is written (Monte Carlo
+dropout on purpose) or the name of the class or method says so.
+
+## Why is this bad
+The default is `training=True`, whatever `model.eval()` says: with p=0.5 half of the activations are zeroed at
+inference as well, the outputs are random, and two calls with one input disagree.
+
+## Example
+```python
+class Net(nn.Module):
+    def forward(self, x):
+        return torch.nn.functional.dropout(x, 0.5)
+```
+
+## Use instead
+```python
+class Net(nn.Module):
+    def forward(self, x):
+        return torch.nn.functional.dropout(x, 0.5, training=self.training)
+```
+
+## Fix safety
+Safe: in training nothing changes, and evaluation becomes what `model.eval()` asks for.
+
+## References
+- https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
+- https://github.com/rixwew/pytorch-fm/issues/21
+"""
+
+from __future__ import annotations
+
+import re
+
+import libcst as cst
+
+from gradlint.constants import number
+from gradlint.model import Safety
+from gradlint.rule import Context, checks
+from gradlint.semantics.layer_values import argument
+from gradlint.walk import walk
+
+_DROPOUTS = frozenset(f"torch.nn.functional.dropout{size}" for size in ("", "1d", "2d", "3d"))
+_MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic", re.IGNORECASE)
+
+
+@checks(cst.Call)
+def check(call: cst.Call, ctx: Context) -> None:
+    """Look at every functional dropout."""
+    name = ctx.names.full_name(call.func)
+    if name not in _DROPOUTS or any(given.star for given in call.args) or argument(call, 2, "training") is not None:
+        return
+    method = ctx.tree.enclosing(call, cst.FunctionDef)
+    owner = ctx.classes.enclosing(call)
+    if method is None or owner is None or not owner.is_module or number(argument(call, 1, "p"), ctx.names) == 0:
+        return
+    first = next(iter((*method.params.posonly_params, *method.params.params)), None)
+    if first is None or owner.methods.get(method.name.value) is not method or not _is_self(first, method, ctx):
+        return
+    if _MEANT.search(method.name.value) or _MEANT.search(owner.node.name.value) or _is_guarded(call, method):
+        return
+    short = (name or "").rpartition(".")[2]
+    given = number(argument(call, 1, "p"), ctx.names) if argument(call, 1, "p") is not None else 0.5
+    share = f"{100 * given:g} % of the values" if given is not None else "values"
+    ctx.report(
+        call,
+        f"`{short}` has training=True by default: {share} are dropped in evaluation too, whatever eval() says; "
+        f"pass training={first.name.value}.training",
+        fix=ctx.fix(Safety.SAFE, ctx.add_keyword(call, f"training={first.name.value}.training")),
+    )
+
+
+def _is_self(first: cst.Param, method: cst.FunctionDef, ctx: Context) -> bool:
+    unbound = {ctx.names.full_name(each.decorator) for each in method.decorators}
+    return not unbound & {"builtins.staticmethod", "builtins.classmethod"} and first.name.value != "cls"
+
+
+def _is_guarded(call: cst.Call, method: cst.FunctionDef) -> bool:
+    """Whether the method asks about `training` before or around the call."""
+    for node in walk(method.body):
+        if node is call:
+            return False
+        if isinstance(node, (cst.If, cst.IfExp)) and any(
+            (isinstance(each, cst.Attribute) and each.attr.value == "training")
+            or (isinstance(each, cst.Name) and each.value in ("training", "is_training", "train", "is_train"))
+            for each in walk(node.test)
+        ):
+            return True
+    return False
