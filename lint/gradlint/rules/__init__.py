@@ -40,6 +40,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD408", "functional-dropout", Level.ERROR, Safety.SAFE, ("dropout",)),
     RuleInfo("GRD409", "loss-rewrapped", Level.ERROR, Safety.UNSAFE, ("requires_grad",)),
     RuleInfo("GRD410", "loss-ctor-with-data", Level.ERROR, Safety.SAFE, ("Loss",)),
+    RuleInfo("GRD411", "no_grad-uncalled", Level.ERROR, Safety.SAFE, ("_grad", "inference_mode", "anomaly")),
     RuleInfo("GRD501", "log-of-softmax", Level.ERROR, Safety.SAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
     RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("Module",)),
