@@ -45,6 +45,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
     RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("Module",)),
     RuleInfo("GRD602", "tensor-not-buffer", Level.WARNING, Safety.UNSAFE, ("Module",)),
+    RuleInfo("GRD606", "param-moved", Level.ERROR, Safety.SAFE, ("Parameter",)),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
