@@ -77,12 +77,10 @@ class _Returns(Watch):
 
     def _dtype(self, start: str, found: torch.dtype, wanted: torch.dtype) -> None:
         said = f"{start}{_short(found)} where the input holds {_short(wanted)}"
-        if found.is_complex and not wanted.is_complex:
-            self._note("info", f"{said}: the engine keeps the real part, which is right, and drops the rest")
-        elif not (found.is_floating_point or found.is_complex):
+        if not (found.is_floating_point or found.is_complex):
             self._note("warning", f"{said}: the engine casts it in silence; did a mask or an index come back instead?")
         elif wanted.is_complex and not found.is_complex:
-            self._note("warning", f"{said}: the engine casts it in silence; the imaginary part is lost for good")
+            self._note("warning", f"{said}: the engine casts it in silence; did the imaginary part get lost?")
         elif torch.finfo(found).eps > torch.finfo(wanted).eps:
             self._note("warning", f"{said}: the engine casts it in silence; precision was lost before that")
         else:

@@ -11,7 +11,7 @@ from pytest_gradcheck.checks.agree import attempt
 from pytest_gradcheck.checks.base import Context, Outcome
 from pytest_gradcheck.model import Finding
 from pytest_gradcheck.numerics.comparison import PROOF
-from pytest_gradcheck.numerics.directions import inner
+from pytest_gradcheck.numerics.directions import generator, inner, signed
 from pytest_gradcheck.numerics.stencil import richardson, sweep
 from pytest_gradcheck.subjects.subject import Leaf
 
@@ -35,7 +35,10 @@ class Jvp:
         function = context.subject.function
         if function is None or function.jvp is torch.autograd.Function.jvp or not context.finite:
             return Outcome()
-        drawn = dict(zip(context.subject.leaves, context.directions("jvp"), strict=True))
+        drawn = {
+            leaf: signed(leaf.tensor, generator(context.settings.seed, "jvp", leaf.name))
+            for leaf in context.subject.leaves
+        }
         directions: list[tuple[str, Tangents]] = [("all tensors together", drawn)]
         if len(drawn) > 1:
             directions += [(f"{leaf.name} alone", {leaf: drawn[leaf]}) for leaf in list(drawn)[:MOST]]

@@ -92,9 +92,9 @@ class _Contents(Watch):
         for value, before in zip(inputs, written, strict=True):
             if fingerprint(value) != before:
                 self.note("error", f"{start} an input of its forward: {SILENT}")
-        known = {value.data_ptr() for value in inputs}
+        known = {_address(value) for value in inputs}
         for value, before in zip(saved, contents, strict=True):
-            if value.data_ptr() not in known and fingerprint(value) != before:
+            if _address(value) not in known and fingerprint(value) != before:
                 self.note(
                     "warning",
                     f"{start} a tensor that its forward kept: a second backward (retain_graph=True) finds other "
@@ -113,3 +113,8 @@ def _saved(ctx: Any) -> list[torch.Tensor]:
     except Exception:  # noqa: BLE001  modified in place or freed already: backward itself will say so
         saved = []
     return [value for value in (*saved, *vars(ctx).values()) if isinstance(value, torch.Tensor)]
+
+
+def _address(tensor: torch.Tensor) -> int:
+    """Where the content lies: a saved tensor comes back as another object over the same memory."""
+    return tensor.data_ptr() if tensor.layout is torch.strided and not tensor.is_nested else id(tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,14 +16,19 @@ from pytest_gradcheck.numerics.directions import inner
 from pytest_gradcheck.numerics.stencil import richardson, sweep
 from pytest_gradcheck.subjects.application import Application, applied, flat
 from pytest_gradcheck.subjects.observe import has_setup_context
+from pytest_gradcheck.subjects.subject import Leaf
+
+#: Two right formulas of one gradient may differ by this much of its largest element, after some cancellation.
+ROUNDING = 1e-10
 
 
 class NativeForward:
     """Runs the body of forward under grad mode with a stand-in ctx, differentiates it and compares with the backward.
 
-    Exact, and blind to step sizes and noise; but a body that detaches, uses `.data`, numpy or a kernel has another
-    derivative than it seems. So finite differences along the disagreement are the referee: only a native gradient
-    that they admit is believed. Cost: three forwards and one backward, and some more where the two disagree.
+    Exact, element by element however large the tensor, and blind to step sizes and noise; but a body that detaches,
+    uses `.data`, numpy or a kernel has another derivative than it seems. So finite differences along the disagreement
+    are the referee: only a native gradient that they admit is believed. Cost: three forwards and one backward, and
+    some more where the two disagree.
     """
 
     name = "native-forward"
@@ -63,40 +69,54 @@ def _differentiated(context: Context, application: Application) -> list[torch.Te
 
 
 def _judged(context: Context, native: list[torch.Tensor]) -> list[Finding]:
-    leaves, found = context.subject.leaves, context.gradients.values
-    gaps = [right - wrong for right, wrong in zip(native, found, strict=True)]
-    if not all(bool(gap.isfinite().all()) for gap in gaps):
-        return []  # nan from the backward alone is the number of record's to tell
-    gap = float(sum(float(value.norm()) ** 2 for value in gaps) ** 0.5)
-    scale = sum(float(right.norm() + wrong.norm()) for right, wrong in zip(native, found, strict=True))
-    relative = gap / scale if scale else 0.0
-    # Two right formulas of one gradient differ by their rounding; a float32 one is the number of record's to report.
-    if relative <= context.settings.bands[0]:
+    found = context.gradients.values
+    if not all(bool(value.isfinite().all()) for value in found):
+        return []  # nan from the backward is the number of record's to tell
+    leaves = context.subject.leaves
+    floor = _floor(context)
+    gaps = [_beyond(context, floor, leaf, *pair) for leaf, *pair in zip(leaves, native, found, strict=True)]
+    norms = [float(gap.norm()) for gap in gaps]
+    whole = math.hypot(*norms)
+    if not whole:
         return []
-    # Along their difference the two gradients predict slopes that lie `gap` apart: where the eye is sharpest.
-    tangents = {leaf: value / gap for leaf, value in zip(leaves, gaps, strict=True)}
+    # Along their difference the two gradients predict slopes that lie `whole` apart: where the eye is sharpest.
+    tangents = {leaf: gap / whole for leaf, gap in zip(leaves, gaps, strict=True)}
     claimed = sum(inner(value, tangents[leaf]) for leaf, value in zip(leaves, native, strict=True))
     with context.subject.along(tangents, context.objective) as line:
         numeric = richardson(line, context.step, context.noise)
-        if not PROOF * numeric.bar < gap / 2:
+        if not PROOF * numeric.bar < whole / 2:
             numeric = min(numeric, sweep(line, context.noise), key=lambda found: found.bar)
-    # The slope of a right native gradient lies nearer to the numeric one than to the backward's.
-    if not abs(numeric.value - claimed) <= PROOF * numeric.bar + gap / 100:
-        return []
-    worst = max(leaves, key=lambda leaf: float(tangents[leaf].norm()))
-    k = leaves.index(worst)
-    index = worst.index(int((worst.real(gaps[k])).abs().argmax()))
-    place = f"{worst.name}{list(index) if index else ''}"
-    values = f"{float(worst.real(found[k])[index]):.9g} instead of {float(worst.real(native[k])[index]):.9g}"
-    start = (
-        f"the backward is not the derivative of the forward's own operations: {place} gets {values}, a relative "
-        f"difference of {relative:.1e}"
+    if not abs(numeric.value - claimed) <= PROOF * numeric.bar + whole / 100:
+        return []  # the body is not what it seems to be: finite differences contradict it
+    k = norms.index(max(norms))
+    leaf, right, wrong = leaves[k], leaves[k].real(native[k]), leaves[k].real(found[k])
+    index = leaf.index(int(leaf.real(gaps[k]).abs().argmax()))
+    ratio = abs(float(right[index] - wrong[index])) / (abs(float(right[index])) + abs(float(wrong[index])))
+    place = f"{leaf.name}{list(index) if index else ''}"
+    said = (
+        f"the backward is not the derivative of the forward's own operations: {place} gets {float(wrong[index]):.9g} "
+        f"instead of {float(right[index]):.9g} (relative error {ratio:.1e}); finite "
     )
-    if gap > PROOF * numeric.bar:
-        said = f"{start}; finite differences agree with the forward's operations"
-        severity = "error" if relative > context.settings.bands[1] else "warning"
-        return [Finding("native-forward", severity, said)]
-    return [Finding("native-forward", "warning", f"{start}; finite differences are too noisy to decide")]
+    if whole > PROOF * numeric.bar:
+        severity = "error" if ratio > context.settings.bands[1] else "warning"
+        return [Finding("native-forward", severity, f"{said}differences agree with the forward's operations")]
+    return [Finding("native-forward", "warning", f"{said}differences are too noisy to decide")]
+
+
+def _floor(context: Context) -> float:
+    """The relative size below which rounding and the forward's noise explain an element of a right gradient."""
+    values = zip(context.cotangents, context.baseline, strict=True)
+    size = math.hypot(*(float((v * output).norm()) for v, output in values))
+    return max(ROUNDING, 100 * context.noise / size) if size else ROUNDING
+
+
+def _beyond(context: Context, floor: float, leaf: Leaf, right: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    """The difference of two gradients of a leaf, zero in every element where rounding may explain it."""
+    if not leaf.numel:
+        return torch.zeros_like(right)
+    gap, size = (right - wrong).abs(), right.abs() + wrong.abs()
+    kept = (gap > context.settings.bands[0] * size) & (gap > floor * size.max())
+    return torch.where(kept, right - wrong, 0)
 
 
 class StandIn:

@@ -68,12 +68,12 @@ def _message(
     if narrow.shape != right.shape or not bool(right.isfinite().all()) or not bool(beside.isfinite().all()):
         return None
     largest = float(right.abs().max()) if right.numel() else 0.0
-    if largest > 0.1 * torch.finfo(dtype).max:
+    eps, limits = torch.finfo(dtype).eps, torch.finfo(dtype)
+    if not limits.tiny / eps < largest < 0.1 * limits.max:
         return None  # the result itself hardly fits
     broken = int((~narrow.isfinite()).sum())
     if broken:
         return f"in {short} {broken} of {narrow.numel()} elements of {name} are nan or infinite; in float64 none is"
-    eps = torch.finfo(dtype).eps
     difference = float((narrow.to(right.dtype) - right).norm())
     # In a long sum the roundings of its terms add up: to about the square root of their number.
     explained = float((beside - right).norm()) + eps * float(right.norm()) * math.sqrt(math.log2(right.numel() + 2))

@@ -79,8 +79,8 @@ def _compared(context: Context, application: Application, said: str, dims: dict[
 
 
 def _batch(tensor: torch.Tensor, axis: int) -> torch.Tensor:
-    points = [tensor * (1 + SPREAD * k) for k in range(BATCH)]
-    return torch.stack(points, axis)
+    # Whatever the axis is called, each point lies in memory as it would alone: layouts are another check's question.
+    return torch.stack([tensor * (1 + SPREAD * k) for k in range(BATCH)]).movedim(0, axis)
 
 
 Batches = dict[int, torch.Tensor]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_gradcheck.subjects import tree
 from pytest_gradcheck.subjects.observe import FunctionClass, Watch, watched
@@ -22,7 +23,7 @@ class Application:
         inputs: Its positional arguments; tensors are detached copies at the point of the check.
         state: The CPU's random state when its forward began.
         counted: The subject whose count of forward calls it adds to.
-        random: Whether the forward draws from the CPU's generator.
+        random: Whether the forward draws random numbers through torch, from whichever generator.
     """
 
     function: FunctionClass
@@ -69,11 +70,12 @@ def applied(subject: Subject, outputs: Sequence[torch.Tensor]) -> Application | 
     if subject.function is None:
         return None
     watch = _First()
-    with watched(watch, subject.function):
+    draws = _Draws()
+    with watched(watch, subject.function), draws:
         subject.evaluate()
     if watch.inputs is None or watch.state is None:
         return None
-    application = Application(subject.function, watch.inputs, watch.state, subject, watch.random)
+    application = Application(subject.function, watch.inputs, watch.state, subject, draws.seen)
     try:
         found = application(application.requiring()[0])
     except Exception:  # noqa: BLE001  keyword-only arguments, or anything else that the subject does differently
@@ -88,7 +90,8 @@ def applied(subject: Subject, outputs: Sequence[torch.Tensor]) -> Application | 
 def flat(result: Any) -> list[torch.Tensor]:
     """The floating and complex tensors of a result, in the order in which a subject returns them."""
     found = (tensor for _, tensor in tree.tensors(result))
-    return [tensor for tensor in found if tensor.is_floating_point() or tensor.is_complex()]
+    floating = (tensor for tensor in found if tensor.is_floating_point() or tensor.is_complex())
+    return [tensor.to_dense() if tensor.layout != torch.strided else tensor for tensor in floating]
 
 
 def _fresh(value: Any, dtype: torch.dtype | None) -> Any:
@@ -97,17 +100,25 @@ def _fresh(value: Any, dtype: torch.dtype | None) -> Any:
     return value.to(dtype).clone() if dtype is not None and value.is_floating_point() else value.clone()
 
 
+class _Draws(TorchDispatchMode):
+    """Notes whether an operation draws random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        self.seen |= torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+
 class _First(Watch):
     """Keeps the arguments and the random state of the first call."""
 
     def __init__(self) -> None:
         self.inputs: tuple[Any, ...] | None = None
         self.state: torch.Tensor | None = None
-        self.random = False
-
-    def left(self, function: FunctionClass, ctx: Any, token: Any, inputs: Sequence[Any], output: Any) -> None:
-        del function, ctx, token, inputs, output
-        self.random |= self.state is not None and not torch.equal(self.state, torch.get_rng_state())
 
     def entered(self, function: FunctionClass, inputs: Sequence[Any]) -> None:
         del function

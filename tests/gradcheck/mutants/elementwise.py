@@ -172,6 +172,20 @@ SPECS = (
         },
     ),
     Spec(
+        "ManySines",
+        lambda: (torch.cat([randn(3599), torch.tensor([1.5707])]).view(60, 60),),
+        torch.sin,
+        lambda g, x: g * torch.cos(x),
+        {
+            "one small of many": Fault(
+                "native-forward",
+                BORDER,
+                lambda g, x: g * torch.cos(x) * (1 + 0.2 * (torch.arange(3600) == 3599).view(60, 60)),
+            ),
+            "last of many": Fault("vjp", BORDER, lambda g, x: _tail(g * torch.cos(x), 3598)),
+        },
+    ),
+    Spec(
         "ComplexSquare",
         lambda: (torch.complex(randn(4), randn(4)),),
         lambda z: z * z,

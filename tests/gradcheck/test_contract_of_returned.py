@@ -1,0 +1,184 @@
+"""What backward returns, what it writes into, and which inputs require a gradient: messages, and silence near by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pytest_gradcheck import Report, Verdict, check_gradients
+from tests.gradcheck.functions import MatMul, Softmax, Swish, planted, rewritten
+
+
+def _said(report: Report, kind: str) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.message) for finding in report.findings if finding.kind == kind]
+
+
+class AddBias(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bias: Tensor, times: int = 1) -> Tensor:
+        ctx.times = times
+        return x + times * bias
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        return grad[0], ctx.times * grad[0].sum(0), None
+
+
+POINT = (torch.ones(3, 4), torch.arange(4.0), 2)
+
+
+def test_a_gradient_that_the_engine_sums_in_silence_is_said_with_both_shapes() -> None:
+    unsummed = rewritten(AddBias, lambda ctx, *g: (g[0], ctx.times * g[0], None), "Unsummed")
+    report = check_gradients(unsummed, *POINT, order=1)
+    assert report.passed
+    ((severity, message),) = _said(report, "contract")
+    assert severity == "warning"
+    assert message.startswith(
+        "the backward of Unsummed returns for input 1 a gradient of shape [3, 4] where the input has [4]: the engine "
+        "sums it to that shape in silence"
+    )
+    assert not check_gradients(AddBias, *POINT, order=1).findings
+
+
+@pytest.mark.parametrize(
+    ("spoil", "severity", "said"),
+    [
+        (lambda g: g.float(), "warning", "float32 where the input holds float64: the engine casts it in silence; prec"),
+        (lambda g: g.sign().int(), "warning", "int32 where the input holds float64: the engine casts it in silence; d"),
+    ],
+)
+def test_another_dtype(spoil: Any, severity: str, said: str) -> None:
+    report = check_gradients(planted(Swish, spoil), torch.randn(3), checks=["contract"])
+    ((found, message),) = _said(report, "contract")
+    assert found == severity
+    assert said in message
+
+
+def test_a_float64_gradient_in_a_float32_check_is_harmless() -> None:
+    report = check_gradients(planted(Swish, Tensor.double), torch.randn(3), checks=["contract"], dtype="float32")
+    assert [severity for severity, _ in _said(report, "contract")] == ["info"]
+
+
+def test_further_nones_are_harmless() -> None:
+    report = check_gradients(planted(Swish, lambda g: (g, None, None)), torch.randn(3), order=1)
+    assert report.verdict is Verdict.GOOD
+    ((severity, message),) = _said(report, "contract")
+    assert severity == "info"
+    assert "returns 3 gradients for 1 inputs" in message
+
+
+def test_functions_inside_of_modules_and_callables_are_found() -> None:
+    unsummed: Any = rewritten(AddBias, lambda ctx, *g: (g[0], ctx.times * g[0], None), "Unsummed")
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.randn(4))
+
+        def forward(self, x: Tensor) -> Any:
+            return torch.tanh(unsummed.apply(x.exp(), self.bias))
+
+    assert _said(check_gradients(Layer(), torch.randn(3, 4)), "contract")
+    assert _said(check_gradients(lambda x: unsummed.apply(x, torch.ones(4, requires_grad=True)), POINT[0]), "contract")
+
+
+def test_subsets_are_named_and_a_function_that_asks_rightly_is_silent() -> None:
+    def only_together(ctx: Any, *grad: Any) -> Any:
+        a, b = MatMul.backward(ctx, *grad)
+        return (a, b) if all(ctx.needs_input_grad) else (None, b)
+
+    report = check_gradients(rewritten(MatMul, only_together), torch.randn(2, 3), torch.randn(3, 2))
+    assert not report.passed
+    ((severity, message),) = _said(report, "needs-input-grad")
+    assert severity == "error"
+    assert message.startswith("the gradient of input0 is wrong when only input0 requires a gradient: 0 instead of ")
+    assert check_gradients(MatMul, torch.randn(2, 3), torch.randn(3, 2)).verdict is Verdict.GOOD
+
+
+def test_of_many_tensors_each_is_left_out_and_alone() -> None:
+    asked: list[tuple[bool, ...]] = []
+
+    class Sum(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *terms: Tensor) -> Tensor:
+            asked.append(ctx.needs_input_grad)
+            return torch.stack(terms).sum(0)
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            return grad * len(ctx.needs_input_grad)
+
+    report = check_gradients(Sum, *(torch.randn(2) for _ in range(5)), checks=["needs-input-grad"])
+    assert not report.findings
+    assert {sum(flags) for flags in asked} == {1, 4, 5}
+    assert len(set(asked)) == 11
+
+
+def test_frozen_weights_that_a_module_needs_are_a_warning() -> None:
+    def refuses(ctx: Any, *grad: Any) -> Any:
+        if not all(ctx.needs_input_grad):
+            raise ValueError("frozen")
+        return MatMul.backward(ctx, *grad)
+
+    picky: Any = rewritten(MatMul, refuses, "Picky")
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 2))
+
+        def forward(self, x: Tensor) -> Any:
+            return picky.apply(x, self.weight)
+
+    report = check_gradients(Layer(), torch.randn(2, 3))
+    assert report.passed
+    assert ("warning", "the backward raises when only input0 requires a gradient: ValueError: frozen") in _said(
+        report, "needs-input-grad"
+    )
+
+
+def _in_place(ctx: Any, *grad: Any) -> Any:
+    (y,) = ctx.saved_tensors
+    return grad[0].sub_((grad[0] * y).sum(-1, keepdim=True)).mul_(y)
+
+
+def _past_the_counter(ctx: Any, *grad: Any) -> Any:
+    (y,) = ctx.saved_tensors
+    found = y * (grad[0] - (grad[0] * y).sum(-1, keepdim=True))
+    y.data.zero_()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("backward", "severity", "said"),
+    [
+        (_in_place, "error", "the backward of Writes writes into its incoming gradient 0: autograd may hand the same"),
+        (_past_the_counter, "warning", "the backward of Writes writes into a tensor that its forward kept: a second"),
+    ],
+)
+def test_mutations_are_said(backward: Any, severity: str, said: str) -> None:
+    report = check_gradients(rewritten(Softmax, backward, "Writes"), torch.randn(3, 4), checks=["mutation"])
+    ((found, message),) = _said(report, "mutation")
+    assert found == severity
+    assert message.startswith(said)
+    assert not check_gradients(Softmax, torch.randn(3, 4), checks=["mutation"]).findings
+
+
+def test_marked_dirty_is_allowed_and_unmarked_is_not() -> None:
+    def double(ctx: Any, x: Tensor, mark: bool, hide: bool) -> Any:
+        if mark:
+            ctx.mark_dirty(x)
+        return x.mul_(2) if mark else (x.data if hide else x.detach()).mul_(2).clone()
+
+    back: Any = lambda ctx, g: (2 * g, None, None)  # noqa: E731
+    body = {"forward": staticmethod(double), "backward": staticmethod(back)}
+    function = type("Double", (torch.autograd.Function,), body)
+    assert not check_gradients(function, torch.randn(3), True, False, order=1).findings
+    ((severity, message),) = _said(check_gradients(function, torch.randn(3), False, True, order=1), "mutation")
+    assert severity == "error"
+    assert "writes into its input 0 without ctx.mark_dirty, past autograd's version counter" in message
+    ((severity, message),) = _said(check_gradients(function, torch.randn(3), False, False, order=1), "mutation")
+    assert severity == "warning"
