@@ -6,6 +6,7 @@ import platform
 import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,7 @@ def do(jobs: Sequence[Job], processes: int, store: FactsStore, done: Callable[[i
                 store.known.update(known)
                 done(len(outcomes))
         except BrokenProcessPool:
+            _stop(executor)
             raise InternalError("internal error: a worker process died (out of memory?); try --jobs 1") from None
         except BaseException:
             _stop(executor)
@@ -100,7 +102,11 @@ def _run(job: Job, store: FactsStore) -> Outcome:
 
 
 def _stop(executor: ProcessPoolExecutor) -> None:
+    """End the workers now, and free the thread that may wait for one of them to read its next job."""
     processes = list((executor._processes or {}).values())
+    queue = getattr(executor, "_call_queue", None)
     executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
+    with suppress(AttributeError, OSError):  # Python 3.10 and 3.11 leave it waiting for ever
+        queue._reader.close()  # type: ignore[union-attr]

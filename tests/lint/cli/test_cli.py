@@ -122,6 +122,30 @@ def test_an_interrupted_pool_ends_at_once_without_a_traceback(write: Write) -> N
     assert (process.returncode, out, err) == (130, "", "gradlint: interrupted\n")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a forked worker is a copy of this process")
+def test_a_worker_that_dies_is_one_sentence(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        write(f"m{number}.py", TYPO)
+    monkeypatch.setattr("gradlint.worker.run", lambda *_: os._exit(9))
+    found = cli("--no-cache", "--jobs", "2")
+    assert (found.status, found.out) == (2, "")
+    assert found.err == "gradlint: internal error: a worker process died (out of memory?); try --jobs 1\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a forked worker is a copy of this process")
+def test_an_error_in_a_worker_names_its_file(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        write(f"m{number}.py", TYPO)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("gradlint.worker.lint_source", fail)
+    found = cli("--no-cache", "--jobs", "2")
+    assert (found.status, found.out) == (2, "")
+    assert re.fullmatch(r"gradlint: internal error in m\d+\.py: RuntimeError: boom\n", found.err)
+
+
 def test_a_reader_that_goes_away_is_no_error(write: Write) -> None:
     write("a.py", TYPO + "w.require_grad = True\n" * 5000)
     command = f"{sys.executable} -m gradlint a.py --no-cache | head -1"

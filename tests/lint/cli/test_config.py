@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from gradlint.config import _READERS
 from gradlint.globs import matches
 from gradlint.profiles import PROFILES
 from gradlint.rules import RULES
@@ -162,3 +163,12 @@ def test_settings_are_shown_as_they_hold_for_a_path(cli: Cli, write: Write) -> N
 )
 def test_patterns(pattern: str, path: str, expected: bool) -> None:
     assert matches(pattern, path) is expected
+
+
+def test_the_page_names_every_key_and_what_each_profile_weakens() -> None:
+    page = (Path(__file__).parents[3] / "docs/gradlint.md").read_text(encoding="utf-8")
+    for key in _READERS:
+        assert key in page
+    for name, weakened in PROFILES.items():
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert row.rstrip(" |").rsplit("| ", 1)[1] == (", ".join(sorted(weakened)) or "nothing")

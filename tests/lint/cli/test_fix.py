@@ -159,7 +159,10 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(*((os, "fsync") if moment == "fsync" else (Path, "replace")), interrupt)
+    if moment == "fsync":
+        monkeypatch.setattr(os, "fsync", interrupt)
+    else:
+        monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path.absolute(), b"new")
     assert path.read_text(encoding="utf-8") == TYPO
