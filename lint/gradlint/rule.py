@@ -201,6 +201,12 @@ class Context:
         start = self._unit.positions.outer_range(node).start
         return Edit(Range(start, start), text)
 
+    def insert_line_above(self, statement: cst.CSTNode, text: str) -> Edit:
+        """Insert a line of code directly above a statement, with the statement's indentation."""
+        start = self._unit.positions.range(statement).start
+        indentation = self.source.line(start.line)[: start.column - 1]
+        return Edit(Range(start, start), f"{text}{self.tree.module.default_newline}{indentation}")
+
     def insert_after(self, node: cst.CSTNode, text: str) -> Edit:
         """Insert text after a node (outside of its parentheses)."""
         end = self._unit.positions.outer_range(node).end

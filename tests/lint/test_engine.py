@@ -102,6 +102,7 @@ def edited(text: str, what: str) -> str | None:
         edits = {
             "replace": ctx.replace(call, "R"),
             "before": ctx.insert_before(call, "B"),
+            "above": ctx.insert_line_above(ctx.tree.statement(call), "A"),
             "after": ctx.insert_after(call, "A"),
             "keyword": ctx.add_keyword(call, "k=1"),
             **{f"drop {index}": ctx.drop_argument(call, given) for index, given in enumerate(call.args)},
@@ -121,6 +122,7 @@ def edited(text: str, what: str) -> str | None:
     ("text", "what", "expected"),
     [
         ("x = (f(a))", "replace", "x = (R)"),
+        ("if x:\n    # why\n    f(a)", "above", "if x:\n    # why\n    A\n    f(a)"),
         ("f(a, (b), k=c)", "drop 1", "f(a, k=c)"),
         ("f(a, (b), k=c)", "drop 0", "f((b), k=c)"),
         ("f(a, b)", "drop 1", "f(a)"),
