@@ -46,6 +46,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("Module",)),
     RuleInfo("GRD602", "tensor-not-buffer", Level.WARNING, Safety.UNSAFE, ("Module",)),
     RuleInfo("GRD604", "no-super-init", Level.ERROR, Safety.SAFE, ("__init__",)),
+    RuleInfo("GRD605", "assign-before-super", Level.ERROR, Safety.SAFE, ("__init__",)),
     RuleInfo("GRD606", "param-moved", Level.ERROR, Safety.SAFE, ("Parameter",)),
     RuleInfo("GRD607", "module-requires-grad", Level.ERROR, Safety.SAFE, ("requires_grad",)),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
