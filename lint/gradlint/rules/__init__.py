@@ -32,6 +32,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.UNSAFE,
         ("igmoid", "anh", "expit"),
     ),
+    RuleInfo("GRD203", "double-output-act", Level.ERROR, Safety.UNSAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo(
         "GRD205", "bn-momentum-convention", Level.ERROR, Safety.UNSAFE, ("atchNorm", "batch_norm", "InstanceNorm")
     ),
