@@ -38,6 +38,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     ),
     RuleInfo("GRD207", "bn-eps-positional", Level.ERROR, Safety.UNSAFE, ("BatchNorm", "InstanceNorm")),
     RuleInfo("GRD212", "saturating-hidden-activation", Level.INFO, Safety.UNSAFE, ("igmoid", "anh", "expit")),
+    RuleInfo("GRD303", "not-static", Level.ERROR, Safety.SAFE, ("Function",)),
     RuleInfo("GRD408", "functional-dropout", Level.ERROR, Safety.SAFE, ("dropout",)),
     RuleInfo("GRD409", "loss-rewrapped", Level.ERROR, Safety.UNSAFE, ("requires_grad",)),
     RuleInfo("GRD410", "loss-ctor-with-data", Level.ERROR, Safety.SAFE, ("Loss",)),
