@@ -24,6 +24,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD106", "deprecated-init", Level.WARNING, Safety.SAFE, ("init",)),
     RuleInfo("GRD107", "init-overwritten", Level.WARNING, Safety.UNSAFE, ("init", "_(")),
     RuleInfo("GRD109", "init-not-applied", Level.ERROR, Safety.UNSAFE, ("init", ".apply")),
+    RuleInfo("GRD110", "exact-type-test", Level.PEDANTIC, Safety.SAFE, ("type(",)),
     RuleInfo("GRD111", "uninitialised-parameter", Level.ERROR, None, ("Parameter", "register_parameter")),
     RuleInfo(
         "GRD201",
