@@ -38,6 +38,14 @@ _BINARY: Final[dict[type[cst.BaseBinaryOp], Callable[[Any, Any], object]]] = {
     cst.Modulo: operator.mod,
     cst.Power: operator.pow,
 }
+_COMPARING: Final[dict[type[cst.BaseCompOp], Callable[[Any, Any], object]]] = {
+    cst.Equal: operator.eq,
+    cst.NotEqual: operator.ne,
+    cst.LessThan: operator.lt,
+    cst.LessThanEqual: operator.le,
+    cst.GreaterThan: operator.gt,
+    cst.GreaterThanEqual: operator.ge,
+}
 _WORDS: Final[dict[str, object]] = {"True": True, "False": False, "None": None}
 
 
@@ -64,7 +72,47 @@ def constant(expression: cst.CSTNode | None, names: Names, known: Environment | 
         return _item(expression, names, known)
     if isinstance(expression, cst.Call):
         return _call(expression, names, known)
+    if isinstance(expression, cst.FormattedString):
+        return _formatted(expression, names, known)
+    if isinstance(expression, cst.Comparison):
+        return _compared(expression, names, known)
     return UNKNOWN
+
+
+def iterated(
+    expression: cst.CSTNode | None, names: Names, known: Environment | None = None
+) -> tuple[object, ...] | None:
+    """What a loop over an expression runs through, where its length is written in the code; items may be UNKNOWN."""
+    if isinstance(expression, (cst.Tuple, cst.List)):
+        if any(isinstance(element, cst.StarredElement) for element in expression.elements):
+            return None
+        return tuple(constant(element.value, names, known) for element in expression.elements)
+    if isinstance(expression, cst.Subscript):
+        return _sliced(expression, names, known)
+    if isinstance(expression, cst.Name) and expression.value not in (known or {}):
+        binding = names.reference(expression).binding
+        if binding is not None and isinstance(binding.value, cst.List) and names.is_never_changed(binding):
+            return iterated(binding.value, names, {**(known or {}), expression.value: UNKNOWN})
+    if isinstance(expression, cst.Call):
+        return _iterator(expression, names, known)
+    value = constant(expression, names, known)
+    return value if isinstance(value, tuple) else None
+
+
+def bound(target: cst.BaseExpression, value: object) -> dict[str, object] | None:
+    """The names that a loop's target gives to an item; None where the target is of another kind."""
+    if isinstance(target, cst.Name):
+        return {target.value: value}
+    if not isinstance(target, (cst.Tuple, cst.List)):
+        return None
+    several = value if isinstance(value, tuple) and len(value) == len(target.elements) else None
+    found: dict[str, object] = {}
+    for index, element in enumerate(target.elements):
+        inner = bound(element.value, several[index] if several is not None else UNKNOWN)
+        if inner is None:
+            return None
+        found.update(inner)
+    return found
 
 
 def integer(expression: cst.CSTNode | None, names: Names, known: Environment | None = None) -> int | None:
@@ -104,6 +152,10 @@ def _name(name: cst.Name, names: Names, known: Environment) -> object:
 
 
 def _arithmetic(kind: type[cst.BaseBinaryOp], left: object, right: object) -> object:
+    if kind is cst.Modulo and isinstance(left, str) and isinstance(right, (int, str)):
+        return left.replace("%d", str(right)).replace("%s", str(right))
+    if kind is cst.Add and isinstance(left, str) and isinstance(right, str):
+        return left + right
     numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
     huge = kind is cst.Power and numbers and max(abs(left), abs(right)) > 1000  # type: ignore[arg-type]
     if kind not in _BINARY or not numbers or huge:
@@ -115,25 +167,95 @@ def _arithmetic(kind: type[cst.BaseBinaryOp], left: object, right: object) -> ob
 
 
 def _item(expression: cst.Subscript, names: Names, known: Environment | None) -> object:
-    values = constant(expression.value, names, known)
+    values = iterated(expression.value, names, known)
     only = expression.slice[0].slice if len(expression.slice) == 1 else None
     index = integer(only.value, names, known) if isinstance(only, cst.Index) else None
-    if isinstance(values, tuple) and index is not None and -len(values) <= index < len(values):
-        item: object = values[index]
-        return item
+    if values is not None and index is not None and -len(values) <= index < len(values):
+        return values[index]
     return UNKNOWN
+
+
+def _sliced(expression: cst.Subscript, names: Names, known: Environment | None) -> tuple[object, ...] | None:
+    only = expression.slice[0].slice if len(expression.slice) == 1 else None
+    if isinstance(only, cst.Index):
+        value = _item(expression, names, known)
+        return value if isinstance(value, tuple) else None
+    values = iterated(expression.value, names, known)
+    cut = slice_of(only, names, known)
+    return None if values is None or cut is None else values[cut]
+
+
+def slice_of(given: cst.CSTNode | None, names: Names, known: Environment | None = None) -> slice | None:
+    """The slice that `a:b:c` always is."""
+    if not isinstance(given, cst.Slice):
+        return None
+    parts = [None if part is None else integer(part, names, known) for part in (given.lower, given.upper, given.step)]
+    wanted = [part is not None for part in (given.lower, given.upper, given.step)]
+    complete = [part is not None for part in parts] == wanted and parts[2] != 0
+    return slice(*parts) if complete else None
 
 
 def _call(call: cst.Call, names: Names, known: Environment | None) -> object:
     if any(argument.star or argument.keyword for argument in call.args):
         return UNKNOWN
     function = names.full_name(call.func)
-    values = [constant(argument.value, names, known) for argument in call.args]
-    if function == "builtins.len" and len(values) == 1 and isinstance(values[0], tuple):
-        return len(values[0])
-    if function == "builtins.range" and 1 <= len(values) <= 3:
-        bounds = [value for value in values if isinstance(value, int)]
-        if len(bounds) == len(values) and 0 not in bounds[2:]:
-            numbers = range(*bounds)
-            return tuple(numbers) if len(numbers) <= _LONGEST else UNKNOWN
-    return UNKNOWN
+    if function == "builtins.len" and len(call.args) == 1:
+        items = iterated(call.args[0].value, names, known)
+        return UNKNOWN if items is None else len(items)
+    if function == "builtins.str" and len(call.args) == 1:
+        value = constant(call.args[0].value, names, known)
+        return str(value) if isinstance(value, (int, str)) else UNKNOWN
+    items = _iterator(call, names, known) if function == "builtins.range" else None
+    return UNKNOWN if items is None else items
+
+
+def _iterator(call: cst.Call, names: Names, known: Environment | None) -> tuple[object, ...] | None:
+    if any(argument.star or argument.keyword for argument in call.args):
+        return None
+    function = (names.full_name(call.func) or "").removeprefix("builtins.")
+    if function == "range" and 1 <= len(call.args) <= 3:
+        bounds = [number for given in call.args if (number := integer(given.value, names, known)) is not None]
+        if len(bounds) < len(call.args) or 0 in bounds[2:]:
+            return None
+        numbers = range(*bounds)
+        return tuple(numbers) if len(numbers) <= _LONGEST else None
+    if function not in ("zip", "enumerate", "reversed", "list", "tuple"):
+        return None
+    several = [items for given in call.args if (items := iterated(given.value, names, known)) is not None]
+    if len(several) < len(call.args) or (function != "zip" and len(several) != 1):
+        return None
+    if function == "zip":
+        return tuple(zip(*several, strict=False))
+    if function == "enumerate":
+        return tuple(enumerate(several[0]))
+    return several[0][::-1] if function == "reversed" else several[0]
+
+
+def _formatted(text: cst.FormattedString, names: Names, known: Environment | None) -> object:
+    parts: list[str] = []
+    for part in text.parts:
+        if isinstance(part, cst.FormattedStringText):
+            parts.append(part.value)
+            continue
+        assert isinstance(part, cst.FormattedStringExpression)
+        value = constant(part.expression, names, known)
+        if not isinstance(value, (int, str)) or part.format_spec is not None or part.conversion is not None:
+            return UNKNOWN
+        parts.append(str(value))
+    return "".join(parts)
+
+
+def _compared(test: cst.Comparison, names: Names, known: Environment | None) -> object:
+    if len(test.comparisons) != 1:
+        return UNKNOWN
+    (against,) = test.comparisons
+    left, right = constant(test.left, names, known), constant(against.comparator, names, known)
+    result = compared(left, against.operator, right)
+    return UNKNOWN if result is None else result
+
+
+def compared(left: object, operation: cst.BaseCompOp, right: object) -> bool | None:
+    """What a comparison of two numbers gives; None for anything else."""
+    compare = _COMPARING.get(type(operation))
+    numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
+    return bool(compare(left, right)) if compare is not None and numbers else None

@@ -174,6 +174,20 @@ class Names:
         last = max((place for place in places if place < here), default=None)
         return None if last is None else places[last].value
 
+    def is_never_changed(self, binding: Binding) -> bool:
+        """Whether the list that a name was bound to stays as it is: it is only read, by index or in loops."""
+        for name in self._tree.nodes(cst.Name):
+            if name.value != binding.name or name is binding.node:
+                continue
+            above = self._tree.parent(name)
+            if isinstance(above, cst.Subscript) and above.value is name:
+                above = self._tree.parent(above)
+                if isinstance(above, (cst.AssignTarget, cst.AugAssign, cst.Del)):
+                    return False
+            elif isinstance(above, cst.Attribute) and above.value is name:
+                return False
+        return True
+
     def defined_name(self, definition: cst.CSTNode) -> str:
         """The full name of a class or function defined in this file."""
         parts: list[str] = []

@@ -142,7 +142,7 @@ class Net(nn.Module):
         ("while other:\n    x = self.fc1(x)\nreturn self.act(x)", ["? tanh"]),
         ("try:\n    x = self.fc1(x)\nexcept E:\n    pass\nreturn self.act(x)", ["? tanh"]),
         ("for layer in self.many:\n    x = layer(x)\nreturn self.act(x)", ["? tanh"]),
-        ("for layer in self.grown:\n    x = layer(x)\nreturn self.act(x)", ["? tanh"]),
+        ("for layer in self.grown:\n    x = layer(x)\nreturn self.act(x)", ["L L tanh"]),
         ("x = self.helper(self.fc1(x))\nreturn x", ["L L tanh"]),
         ("x = self.two(x)\nreturn self.act(x)", ["? tanh", "L"]),
         ("return self.act(self.block(x))", ["L gelu tanh"]),

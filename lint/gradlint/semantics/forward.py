@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.constants import constant, integer, number
-from gradlint.semantics.flows import LONGEST, Links, has_opaque, maximal, opaque, operands, shared, summed, through
-from gradlint.semantics.layer_values import LayerValues, link_of
+from gradlint.constants import UNKNOWN, Environment, bound, constant, number
+from gradlint.semantics.flows import LONGEST, Links, maximal, opaque, operands, shared, summed, through
+from gradlint.semantics.layer_values import LayerValues, Made, link_of
 from gradlint.semantics.layers import Link, LinkKind, function_kind, method_kind
 from gradlint.semantics.registered import RegisteredLayers
 from gradlint.walk import Tree, walk
@@ -37,15 +37,15 @@ class ForwardTrace:
         classes: ModuleClasses,
         values: LayerValues,
         owner: ModuleClass,
-        depth: int = 0,
+        given: Environment | None = None,
     ) -> None:
         self._tree, self._names, self._classes, self._values = tree, names, classes, values
         self._lineage = classes.lineage(owner)
-        self._registered = RegisteredLayers(tree, names, values, self._lineage)
+        self._registered = RegisteredLayers(tree, names, values, self._lineage, given)
         self._flows: dict[str, Links] = {}
         self._layers: dict[str, Links] = {}
         self._numbers: dict[str, object] = {}
-        self._depth = depth
+        self._depth = 0
         self._bypassed: set[Link] = set()
         self.returned: list[Links] = []
         self.ended: list[Links] = []
@@ -131,6 +131,12 @@ class ForwardTrace:
         return False
 
     def _branch(self, statement: cst.If) -> bool:
+        taken = self._registered.holds(statement.test, self._numbers)
+        if taken is not None:
+            other = statement.orelse
+            if taken:
+                return self._block(statement.body)
+            return self._branch(other) if isinstance(other, cst.If) else other is not None and self._block(other.body)
         before = dict(self._flows), dict(self._layers)
         first_leaves = self._block(statement.body)
         first = self._flows, self._layers
@@ -161,22 +167,21 @@ class ForwardTrace:
     def _loop(self, loop: cst.For) -> bool:
         """Unroll a loop over layers or literal numbers; False when it cannot be."""
         leaves = any(isinstance(node, (cst.Break, cst.Continue, cst.Return)) for node in walk(loop.body))
-        if not isinstance(loop.target, cst.Name) or loop.orelse is not None or leaves:
+        rounds = self._registered.rounds(loop.iter, self._numbers)
+        if rounds is None or bound(loop.target, UNKNOWN) is None or loop.orelse is not None or leaves:
             return False
-        name = loop.target.value
-        items = self._registered.items(loop.iter)
-        numbers = constant(loop.iter, self._names, self._numbers)
-        if items is None and not isinstance(numbers, tuple):
-            return False
-        rounds: Sequence[object] = items if items is not None else numbers if isinstance(numbers, tuple) else ()
+        names: dict[str, object] = {}
         for value in rounds[:LONGEST]:
-            self._drop(name)
-            if items is not None:
-                self._layers[name] = value  # type: ignore[assignment]  # rounds are the items then
-            else:
-                self._numbers[name] = value
+            names = bound(loop.target, value) or {}
+            for name, each in names.items():
+                self._drop(name)
+                if isinstance(each, Made):
+                    self._layers[name] = each.links
+                else:
+                    self._numbers[name] = each
             self._block(loop.body)
-        self._numbers.pop(name, None)
+        for name in names:
+            self._numbers.pop(name, None)
         return True
 
     def _forget(self, node: cst.CSTNode) -> None:
@@ -200,6 +205,11 @@ class ForwardTrace:
             return self._flows[value.value]
         if isinstance(value, cst.Call):
             return self._call(value)
+        if isinstance(value, cst.BinaryOperation) and self._registered.is_parameter(value.right):
+            if isinstance(value.operator, cst.MatrixMultiply):
+                return through(self.flow(value.left), Link(LinkKind.LINEAR, value, "torch.matmul"))
+            if isinstance(value.operator, cst.Add):
+                return self.flow(value.left)
         if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add):
             return self._summed(self.flow(value.left), self.flow(value.right), value, value.left, value.right)
         if isinstance(value, cst.NamedExpr):
@@ -216,11 +226,15 @@ class ForwardTrace:
         if entering is None:
             self.ended += [self.flow(given.value) for given in call.args]
             return opaque(call)
-        layer = self._layer(call.func)
+        own = self._names.self_attribute(call.func)
+        if own is not None and function_kind(self._registered.function(own) or "") is not None:
+            layer = None
+        else:
+            layer = self._layer(call.func)
         if layer is not None:
             self.ended += [self.flow(given.value) for given in call.args if given.value is not entering]
             return through(self.flow(entering), *(link.again() for link in layer))
-        name = self._names.full_name(call.func)
+        name = self._registered.function(own) if own is not None else self._names.full_name(call.func)
         kind = function_kind(name) if name else None
         if kind is not None and name is not None:
             return through(self.flow(entering), link_of(call, name, kind, self._names, self._numbers))
@@ -300,31 +314,29 @@ class ForwardTrace:
             name = self._names.self_attribute(value)
             if name is None or self._registered.method(name) is not None:
                 return None
-            made = self._registered.constructor(name)
-            return opaque(value) if made is None else self._constructed(made)
+            return self._registered.layer(name) or opaque(value)
         if isinstance(value, cst.Subscript):
             return self._element(value)
+        if isinstance(value, cst.Call) and self._names.full_name(value.func) == "builtins.getattr":
+            return self._by_name(value)
         if isinstance(value, cst.Call) and self._classes.is_module(self._names.full_name(value.func)):
-            return self._constructed(value)
+            return self._values.layer(value)
         return None
 
+    def _by_name(self, call: cst.Call) -> Links:
+        """`getattr(self, f"fc{i}")`."""
+        given = [each.value for each in call.args]
+        name = constant(given[1], self._names, self._numbers) if len(given) == 2 else None
+        own = isinstance(name, str) and self._names.self_class(given[0]) is not None
+        return (self._registered.layer(name) if own and isinstance(name, str) else None) or opaque(call)
+
     def _element(self, value: cst.Subscript) -> Links | None:
-        items = self._registered.items(value.value)
+        items = self._registered.items(value.value, self._numbers)
         only = value.slice[0].slice if len(value.slice) == 1 else None
-        index = integer(only.value, self._names, self._numbers) if isinstance(only, cst.Index) else None
+        key = constant(only.value, self._names, self._numbers) if isinstance(only, cst.Index) else None
+        if isinstance(key, str):
+            return self._registered.keyed(value.value, key)
+        index = key if isinstance(key, int) else None
         if items is None or index is None or not -len(items) <= index < len(items):
             return None
         return items[index]
-
-    def _constructed(self, call: cst.Call) -> Links:
-        local = self._classes.named(self._names.full_name(call.func))
-        return self._values.layer(call) if local is None else self._passed(local, call)
-
-    def _passed(self, local: ModuleClass, call: cst.Call) -> Links:
-        """The links inside a module class of this file; opaque unless its one way through is known whole."""
-        if self._depth >= _DEEPEST_CALL or local.forward is None or local in self._lineage:
-            return opaque(call)
-        trace = ForwardTrace(self._tree, self._names, self._classes, self._values, local, self._depth + 1)
-        trace.run(local.forward)
-        one = trace.returned[0] if len(trace.returned) == 1 else opaque(call)
-        return opaque(call) if has_opaque(one) else one

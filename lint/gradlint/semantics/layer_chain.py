@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from gradlint.constants import UNKNOWN, Environment
+from gradlint.semantics.flows import has_opaque, opaque
 from gradlint.semantics.forward import ForwardTrace
+from gradlint.semantics.inlined import arguments
 from gradlint.semantics.layer_values import LayerValues
 from gradlint.semantics.layers import Link, LinkKind
+from gradlint.semantics.list_replay import is_grown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from gradlint.semantics.flows import Links
     from gradlint.semantics.module_class import ModuleClass, ModuleClasses
     from gradlint.walk import Tree
+
+_DEEPEST = 5
+_MOST_INSTANCES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +62,14 @@ class LayerChains:
 
     def __init__(self, tree: Tree, names: Names, classes: ModuleClasses) -> None:
         self._tree, self._names, self._classes = tree, names, classes
-        self.values = LayerValues(tree, names)
+        self.values = LayerValues(tree, names, self._inside)
+        self._open: list[ModuleClass] = []
 
     @cached_property
     def all(self) -> tuple[Chain, ...]:
         """Every chain with at least one known link; a part of another chain is not listed again."""
         through = [chain for owner in self._classes.modules for chain in self._through(owner)]
-        seen = {link.node for chain in through for link in chain.links}
-        return (*through, *self._sequentials(seen))
+        return (*through, *self._sequentials(through))
 
     def of(self, owner: ModuleClass) -> tuple[Chain, ...]:
         """The chains through one class."""
@@ -70,23 +77,80 @@ class LayerChains:
 
     def _through(self, owner: ModuleClass) -> Iterator[Chain]:
         if owner.forward is not None:
-            trace = ForwardTrace(self._tree, self._names, self._classes, self.values, owner)
-            for links in trace.run(owner.forward):
-                yield Chain(links, owner.node, owner)
+            yield from (Chain(links, owner.node, owner) for links in self._trace(owner, {}).run(owner.forward))
+            for given in self._instances(owner):
+                for links in self._trace(owner, given).run(owner.forward):
+                    yield Chain(links, owner.node, owner)
         elif "torch.nn.Sequential" in owner.bases:
             for call in self._tree.nodes(cst.Call):
                 if _is_super_init(call) and self._classes.enclosing(call) is owner:
                     yield Chain(self.values.in_sequence(call), owner.node, owner)
 
-    def _sequentials(self, seen: set[cst.CSTNode]) -> Iterator[Chain]:
+    def _trace(self, owner: ModuleClass, given: Environment) -> ForwardTrace:
+        return ForwardTrace(self._tree, self._names, self._classes, self.values, owner, given)
+
+    def _instances(self, owner: ModuleClass) -> list[Environment]:
+        """The different literal arguments that the file makes instances with."""
+        made = owner.methods.get("__init__")
+        if made is None or len(made.params.params) + len(made.params.kwonly_params) < 2:
+            return []
+        found: list[Environment] = []
         for call in self._tree.nodes(cst.Call):
-            if self._names.full_name(call.func) != "torch.nn.Sequential":
-                continue
-            links = self.values.in_sequence(call)
-            known = [link.node for link in links if link.kind is not LinkKind.OPAQUE]
-            if known and not seen.issuperset(known):
-                seen.update(known)
-                yield Chain(links, call)
+            if self._names.full_name(call.func) == owner.name and len(found) < _MOST_INSTANCES:
+                given = arguments(call, made, self._names, {})
+                if given is not None and given not in found and any(value is not UNKNOWN for value in given.values()):
+                    found.append(given)
+        return found
+
+    def _inside(self, call: cst.Call, known: Environment) -> Links:
+        """The links inside a module class of this file; opaque unless its one way through is known whole."""
+        owner = self._classes.named(self._names.full_name(call.func))
+        if owner is None or owner.forward is None or owner in self._open or len(self._open) >= _DEEPEST:
+            return opaque(call)
+        made = owner.methods.get("__init__")
+        given = arguments(call, made, self._names, known) if made is not None else {}
+        self._open.append(owner)
+        try:
+            trace = self._trace(owner, given or {})
+            trace.run(owner.forward)
+        finally:
+            self._open.pop()
+        one = trace.returned[0] if len(trace.returned) == 1 else opaque(call)
+        return opaque(call) if has_opaque(one) else one
+
+    def _sequentials(self, through: list[Chain]) -> list[Chain]:
+        """The Sequentials that no longer chain passes, in text order."""
+        calls = self._tree.nodes(cst.Call)
+        found = [Chain(self._whole(call), call) for call in calls if self._is_sequential(call) or self._builds(call)]
+        listed = [(len(chain.links), {link.node for link in chain.links}) for chain in through]
+        kept: list[Chain] = []
+        for chain in sorted(found, key=lambda chain: -len(chain.links)):
+            known = {link.node for link in chain.links if link.kind is not LinkKind.OPAQUE}
+            passed = any(length >= len(chain.links) and nodes.issuperset(known) for length, nodes in listed)
+            if known and not passed:
+                listed.append((len(chain.links), known))
+                kept.append(chain)
+        return [chain for chain in found if chain in kept]
+
+    def _is_sequential(self, call: cst.Call) -> bool:
+        return self._names.full_name(call.func) == "torch.nn.Sequential"
+
+    def _whole(self, call: cst.Call) -> Links:
+        """The links of a Sequential, with those that are added to its variable later."""
+        target = self._tree.parent(call)
+        target = target.targets[0].target if isinstance(target, cst.Assign) else None
+        if isinstance(target, cst.Name) and is_grown(target, self._tree, self._names):
+            items = self.values.grown(target)
+            return opaque(call) if items is None else tuple(link for links in items for link in links)
+        return self.values.layer(call)
+
+    def _builds(self, call: cst.Call) -> bool:
+        """Whether a call of the file's own function makes layers, at the top level of the file or a function."""
+        above = self._tree.parent(call)
+        if not isinstance(above, cst.Assign) or not isinstance(call.func, cst.Name):
+            return False
+        links = self.values.layer(call)
+        return any(link.kind is not LinkKind.OPAQUE for link in links) and len(links) > 1
 
 
 def _is_super_init(call: cst.Call) -> bool:

@@ -6,15 +6,18 @@ argument of a starred or a ModuleList). What cannot be known is one opaque link,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.constants import Environment, constant, integer
+from gradlint.constants import UNKNOWN, Environment, bound, constant, integer, iterated
 from gradlint.scopes import BindingKind
 from gradlint.semantics.flows import LONGEST, Links, opaque
+from gradlint.semantics.inlined import inlined_call
 from gradlint.semantics.layers import Link, LinkKind, layer_kind
-from gradlint.semantics.list_replay import ListReplay
+from gradlint.semantics.list_replay import ListReplay, is_grown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from gradlint.walk import Tree
 
 Items = list[Links]
+Inside = Callable[[cst.Call, Environment], Links]  # the links inside a call of a module class of the file
+
+_DEEPEST = 12  # calls and variables that are followed into each other
 
 _FIRST_DIMS = {LinkKind.LINEAR: ("in_features", "out_features"), LinkKind.CONV: ("in_channels", "out_channels")}
 _LISTS = frozenset({"torch.nn.ModuleList", "builtins.list", "builtins.tuple"})
@@ -62,36 +68,60 @@ def argument(call: cst.Call, index: int, keyword: str) -> cst.BaseExpression | N
     return None
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A layer as the value of a name."""
+
+    links: Links
+
+
 class LayerValues:
     """Evaluates layer expressions of one file."""
 
-    def __init__(self, tree: Tree, names: Names) -> None:
+    def __init__(
+        self, tree: Tree, names: Names, inside: Callable[[cst.Call, Environment], Links] | None = None
+    ) -> None:
         self._tree = tree
         self._names = names
-        self._following: set[cst.CSTNode] = set()
+        self._inside = inside
+        self._following: list[cst.CSTNode] = []
 
     def layer(self, value: cst.CSTNode | None, known: Environment | None = None) -> Links:
         """The links that one module makes."""
         assert value is not None
-        if isinstance(value, cst.Call):
-            return self._constructed(value, known)
-        followed = self._followed(value)
-        if followed is None:
+        known = known or {}
+        if isinstance(value, cst.Name) and isinstance(made := known.get(value.value), Made):
+            return made.links
+        if value in self._following or len(self._following) > _DEEPEST:
             return opaque(value)
-        self._following.add(value)
+        self._following.append(value)
         try:
-            return self.layer(followed)
+            if isinstance(value, cst.Call):
+                return self._constructed(value, known)
+            return self._variable(value, known) if isinstance(value, cst.Name) else opaque(value)
         finally:
-            self._following.discard(value)
+            self._following.pop()
 
-    def _constructed(self, call: cst.Call, known: Environment | None) -> Links:
+    def _variable(self, name: cst.Name, known: Environment) -> Links:
+        if is_grown(name, self._tree, self._names):
+            return self._joined(ListReplay(self._tree, self._names, self, name, known).items(), name)
+        binding = self._names.reference(name).binding
+        if binding is None or binding.kind is not BindingKind.ASSIGNMENT:
+            return opaque(name)
+        here = binding.scope is self._names.scopes.of(name)
+        return self.layer(binding.value, known if here else None)
+
+    def _constructed(self, call: cst.Call, known: Environment) -> Links:
         name = self._names.full_name(call.func)
         if name == "torch.nn.Sequential":
             return self.in_sequence(call, known)
         kind = layer_kind(name) if name else None
-        if name is None or kind is None or name in _LISTS | _DICTS:
-            return opaque(call)
-        return (link_of(call, name, kind, self._names, known),)
+        if name is not None and kind is not None and name not in _LISTS | _DICTS:
+            return (link_of(call, name, kind, self._names, known),)
+        inlined = inlined_call(call, self._tree, self._names, known)
+        if inlined is not None:
+            return tuple(link.again() for link in self.layer(*inlined))
+        return self._inside(call, known) if self._inside is not None else opaque(call)
 
     def in_sequence(self, call: cst.Call, known: Environment | None = None) -> Links:
         """The links of the modules that are a call's arguments, as in `nn.Sequential(...)`."""
@@ -123,8 +153,12 @@ class LayerValues:
         if isinstance(value, cst.BinaryOperation):
             return self._operated(value, known)
         if isinstance(value, cst.Name):
-            return ListReplay(self._tree, self._names, self, value).items()
+            return ListReplay(self._tree, self._names, self, value, known).items()
         return None
+
+    def grown(self, subject: cst.Name | cst.Attribute, known: Environment | None = None) -> Items | None:
+        """The links of each item of a container that is filled after it was made, when its block has run."""
+        return ListReplay(self._tree, self._names, self, subject, known, whole=True).items()
 
     def _elements(self, elements: Iterable[cst.BaseElement], known: Environment) -> Items | None:
         found: Items = []
@@ -141,16 +175,34 @@ class LayerValues:
         return found
 
     def _comprehended(self, value: cst.ListComp | cst.GeneratorExp, known: Environment) -> Items | None:
-        clause = value.for_in
-        if clause.ifs or clause.inner_for_in or clause.asynchronous or not isinstance(clause.target, cst.Name):
-            return None
-        numbers = constant(clause.iter, self._names, known)
-        if not isinstance(numbers, tuple) or len(numbers) > LONGEST:
+        rounds: list[Environment] | None = [known]
+        clause: cst.CompFor | None = value.for_in
+        while clause is not None and rounds is not None:
+            rounds = self._clause(clause, rounds)
+            clause = clause.inner_for_in
+        if rounds is None:
             return None
         element: cst.BaseExpression = value.elt
         if isinstance(element, cst.Tuple) and len(element.elements) == 2:
             element = element.elements[1].value
-        return [self.layer(element, {**known, clause.target.value: each}) for each in numbers]
+        return [self.layer(element, each) for each in rounds]
+
+    def _clause(self, clause: cst.CompFor, rounds: list[Environment]) -> list[Environment] | None:
+        """The names that one `for` of a comprehension gives in each of its rounds."""
+        found: list[Environment] = []
+        for known in rounds:
+            values = iterated(clause.iter, self._names, known)
+            if values is None or any(value is UNKNOWN for value in values):
+                layers = self.items(clause.iter, known) if values is None or values else None
+                values = values if layers is None else tuple(map(Made, layers))
+            if values is None or clause.ifs or clause.asynchronous or len(values) > LONGEST:
+                return None
+            for value in values:
+                names = bound(clause.target, value)
+                if names is None or len(found) > LONGEST:
+                    return None
+                found.append({**known, **names})
+        return found
 
     def _values(self, value: cst.Dict, known: Environment) -> Items | None:
         pairs = [element for element in value.elements if isinstance(element, cst.DictElement)]
@@ -160,6 +212,13 @@ class LayerValues:
         name = self._names.full_name(call.func)
         if name == "torch.nn.Sequential":
             return [(link,) for link in self.in_sequence(call, known)]
+        inlined = inlined_call(call, self._tree, self._names, known)
+        if inlined is not None and len(self._following) <= _DEEPEST:
+            self._following.append(call)
+            try:
+                return self.items(*inlined)
+            finally:
+                self._following.pop()
         if name not in _LISTS | _DICTS or any(given.star or given.keyword for given in call.args):
             return None
         if not call.args:
@@ -180,13 +239,6 @@ class LayerValues:
     def _is_dict(self, value: cst.BaseExpression) -> bool:
         called = isinstance(value, cst.Call) and self._names.full_name(value.func) in _DICTS
         return called or isinstance(value, cst.Dict)
-
-    def _followed(self, value: cst.CSTNode) -> cst.BaseExpression | None:
-        """The value of a variable that is assigned once."""
-        if not isinstance(value, cst.Name) or value in self._following:
-            return None
-        binding = self._names.reference(value).binding
-        return binding.value if binding is not None and binding.kind is BindingKind.ASSIGNMENT else None
 
     @staticmethod
     def _joined(items: Items | None, node: cst.CSTNode) -> Links:

@@ -1,7 +1,7 @@
 """Replays the statements that fill a list of layers, up to the place where it is used.
 
-Straight lines and loops over literal ranges are replayed; a list that is touched in any other way (in a branch, by
-another method, by a function that receives it) is unknown.
+Straight lines, loops over literal ranges and branches with literal tests are replayed; a list that is touched in any
+other way (in another branch, by another method, by a function that receives it) is unknown.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.constants import constant
+from gradlint.constants import Environment, bound, constant, iterated
 from gradlint.scopes import BindingKind, ScopeKind
 from gradlint.walk import Tree, walk
+from gradlint.words import words
 
 if TYPE_CHECKING:
     from gradlint.names import Names
     from gradlint.semantics.layer_values import Items, LayerValues
 
 _MOST_ROUNDS = 1000
+_CHANGING = words("append extend add_module insert pop clear remove reverse sort register_module update")
 _READING = frozenset({"builtins.len", "builtins.print"})
 
 
@@ -28,32 +30,49 @@ class _Lost(Exception):
 
 
 class ListReplay:
-    """The items of the list variable `use`, at that use."""
+    """The items of a container: of the list variable `subject` at that use, or with `whole` when its block has run.
 
-    def __init__(self, tree: Tree, names: Names, values: LayerValues, use: cst.Name) -> None:
-        self._tree, self._names, self._values, self._use = tree, names, values, use
-        self._known: dict[str, object] = {}
+    The container is a list, ModuleList or Sequential under a name or under `self.name`.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        names: Names,
+        values: LayerValues,
+        subject: cst.Name | cst.Attribute,
+        known: Environment | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        self._tree, self._names, self._values, self._use, self._whole = tree, names, values, subject, whole
+        self._known: dict[str, object] = dict(known or {})
         self._items: Items | None = None
         self._done = False
 
     def items(self) -> Items | None:
         """The links of each item; None when they cannot be known."""
-        reference = self._names.reference(self._use)
-        local = (BindingKind.ASSIGNMENT, BindingKind.AUGMENTED)
-        if reference.scope is None or any(binding.kind not in local for binding in reference.bindings):
-            return None
-        scope = reference.scope
-        if scope is not self._names.scopes.of(self._use) or scope.kind is ScopeKind.CLASS:
-            return None
-        body = scope.node.body if isinstance(scope.node, (cst.FunctionDef, cst.Module)) else None
-        block = body.body if isinstance(body, cst.IndentedBlock) else body
+        block = self._block()
         if not isinstance(block, Sequence):
             return None
         try:
             self._run(block)
         except _Lost:
             return None
-        return self._items if self._done else None
+        return self._items if self._done or self._whole else None
+
+    def _block(self) -> object:
+        """The statements of the function or module that fills the container."""
+        scope = self._names.scopes.of(self._use)
+        if isinstance(self._use, cst.Name):
+            reference = self._names.reference(self._use)
+            local = (BindingKind.ASSIGNMENT, BindingKind.AUGMENTED)
+            if reference.scope is not scope or any(binding.kind not in local for binding in reference.bindings):
+                return None
+        if scope.kind is ScopeKind.CLASS:
+            return None
+        body = scope.node.body if isinstance(scope.node, (cst.FunctionDef, cst.Module)) else None
+        return body.body if isinstance(body, cst.IndentedBlock) else body
 
     def _run(self, block: Sequence[cst.CSTNode]) -> None:
         for statement in block:
@@ -66,12 +85,31 @@ class ListReplay:
                 for small in statement.body:
                     if not self._done and self._mentions(small):
                         self._step(small)
-            elif isinstance(statement, cst.For) and self._use not in mentioned:
+            elif isinstance(statement, cst.For) and (self._whole or self._use not in mentioned):
                 self._loop(statement)
+            elif isinstance(statement, cst.If) and (self._whole or self._use not in mentioned):
+                self._branch(statement)
             elif self._use in mentioned and isinstance(statement, (cst.If, cst.With)):
                 self._enter(statement)
-            else:
+            elif not self._whole or any(map(self._is_changed, mentioned)):
                 raise _Lost
+
+    def _branch(self, statement: cst.If) -> None:
+        """Run the branch that a literal test takes."""
+        taken = constant(statement.test, self._names, self._known)
+        if not isinstance(taken, (bool, int)):
+            if self._whole and not any(map(self._is_changed, self._mentions(statement))):
+                return
+            raise _Lost
+        orelse = statement.orelse
+        if taken and isinstance(statement.body, cst.IndentedBlock):
+            self._run(statement.body.body)
+        elif not taken and isinstance(orelse, cst.Else) and isinstance(orelse.body, cst.IndentedBlock):
+            self._run(orelse.body.body)
+        elif not taken and isinstance(orelse, cst.If):
+            self._branch(orelse)
+        elif taken:
+            raise _Lost
 
     def _enter(self, statement: cst.If | cst.With) -> None:
         """Go on in the block that holds the use; what another branch does is not run."""
@@ -83,22 +121,24 @@ class ListReplay:
             raise _Lost
 
     def _loop(self, loop: cst.For) -> None:
-        rounds = constant(loop.iter, self._names, self._known)
+        rounds = iterated(loop.iter, self._names, self._known)
         body = loop.body.body if isinstance(loop.body, cst.IndentedBlock) else None
         leaves = any(isinstance(node, (cst.Break, cst.Continue, cst.Return)) for node in walk(loop.body))
-        plain = isinstance(loop.target, cst.Name) and loop.orelse is None and not leaves
-        if not isinstance(rounds, tuple) or len(rounds) > _MOST_ROUNDS or body is None or not plain:
+        if rounds is None or len(rounds) > _MOST_ROUNDS or body is None or loop.orelse is not None or leaves:
+            if self._whole and not any(map(self._is_changed, self._mentions(loop))):
+                return
             raise _Lost
-        assert isinstance(loop.target, cst.Name)
         for value in rounds:
-            self._known[loop.target.value] = value
+            names = bound(loop.target, value)
+            if names is None:
+                raise _Lost
+            self._known.update(names)
             self._run(body)
             if self._items is not None and len(self._items) > _MOST_ROUNDS:
                 raise _Lost
-        self._known.pop(loop.target.value, None)
 
     def _step(self, small: cst.CSTNode) -> None:
-        if self._use in self._mentions(small):
+        if not self._whole and self._use in self._mentions(small):
             self._done = True
         elif (assigned := self._assigned(small)) is not None:
             self._items = self._known_items(assigned)
@@ -122,11 +162,15 @@ class ListReplay:
                 raise _Lost
             return
         values = [argument.value for argument in call.args if not argument.star and argument.keyword is None]
-        if len(values) != 1 or len(call.args) != 1 or self._items is None:
+        method = function.attr.value
+        if self._whole and method not in _CHANGING:
+            return
+        wanted = 2 if method == "add_module" else 1
+        if len(values) != wanted or len(call.args) != wanted or self._items is None:
             raise _Lost
-        if function.attr.value == "append":
-            self._items.append(self._values.layer(values[0], self._known))
-        elif function.attr.value == "extend":
+        if method in ("append", "add_module"):
+            self._items.append(self._values.layer(values[-1], self._known))
+        elif method == "extend":
             self._extend(function.value, values[0])
         else:
             raise _Lost
@@ -137,23 +181,53 @@ class ListReplay:
         self._items = self._items + self._known_items(value)
 
     def _known_items(self, value: cst.BaseExpression) -> Items:
-        if any(isinstance(node, cst.Name) and node.value == self._use.value for node in walk(value)):
+        if self._mentions(value):
             raise _Lost
         items = self._values.items(value, self._known)
         if items is None:
             raise _Lost
-        return items
+        return list(items)
 
     def _is_list(self, node: cst.CSTNode) -> bool:
-        return isinstance(node, cst.Name) and node.value == self._use.value
+        if isinstance(self._use, cst.Name):
+            return isinstance(node, cst.Name) and node.value == self._use.value
+        return isinstance(node, cst.Attribute) and self._names.self_attribute(node) == self._use.attr.value
 
     def _mentions(self, node: cst.CSTNode) -> list[cst.CSTNode]:
         return [below for below in walk(node) if self._is_list(below)]
 
+    def _is_changed(self, mention: cst.CSTNode) -> bool:
+        above = self._tree.parent(mention)
+        if isinstance(above, cst.Subscript) and above.value is mention:
+            above = self._tree.parent(above)
+            return isinstance(above, (cst.AssignTarget, cst.AugAssign, cst.Del))
+        if isinstance(above, cst.Attribute) and above.value is mention:
+            return above.attr.value in _CHANGING
+        return isinstance(above, (cst.AssignTarget, cst.AugAssign, cst.AnnAssign, cst.Del))
+
     def _only_reads(self, node: cst.CSTNode) -> bool:
-        for mention in self._mentions(node):
+        mentions = self._mentions(node)
+        if self._whole:
+            return not any(map(self._is_changed, mentions))
+        for mention in mentions:
             argument = self._tree.parent(mention)
             call = self._tree.parent(argument) if isinstance(argument, cst.Arg) else None
             if not isinstance(call, cst.Call) or self._names.full_name(call.func) not in _READING:
                 return False
         return True
+
+
+def is_grown(subject: cst.Name | cst.Attribute, tree: Tree, names: Names) -> bool:
+    """Whether a ModuleList or Sequential is filled after it was made."""
+    for call in tree.nodes(cst.Call):
+        function = call.func
+        if not isinstance(function, cst.Attribute) or function.attr.value not in _CHANGING:
+            continue
+        if isinstance(subject, cst.Attribute):
+            same = names.self_attribute(function.value) == subject.attr.value
+        else:
+            named = isinstance(function.value, cst.Name) and function.value.value == subject.value
+            same = named and names.reference(function.value).scope is names.reference(subject).scope  # type: ignore[arg-type]
+        if same:
+            return True
+    return False
