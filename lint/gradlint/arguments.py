@@ -47,6 +47,8 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of exiting."""
         wrong = message.removeprefix("unrecognized arguments: ").split()[0] if "unrecognized" in message else ""
         options = [option for option in self._option_string_actions if option.startswith("--")]
+        if wrong and not wrong.startswith("-"):
+            raise UsageProblem(f"unexpected argument {wrong}")
         if wrong:
             raise UsageProblem(f"unknown option {wrong}{suggest(wrong.split('=')[0], options)}")
         raise UsageProblem(message)

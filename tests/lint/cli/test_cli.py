@@ -61,6 +61,7 @@ def test_rules_lists_them_as_text_and_json(cli: Cli) -> None:
         (("--output-format", "xml"), "invalid choice: 'xml'"),
         (("--jobs", "0"), "'0' is no number of processes"),
         (("--select",), "expected one argument"),
+        (("rules", "x"), "unexpected argument x"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
