@@ -20,3 +20,7 @@ class UnreadableFile(GradlintError):
         super().__init__(reason)
         self.reason = reason
         self.position = position or Position(1, 1)
+
+
+class InternalError(GradlintError):
+    """gradlint itself failed: one sentence that names the file (exit status 2)."""
