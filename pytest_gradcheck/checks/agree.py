@@ -21,6 +21,7 @@ def disagreements(
     expected: Sequence[torch.Tensor],
     found: Sequence[torch.Tensor],
     leaves: Sequence[Leaf] | None = None,
+    hint: str = "",
 ) -> list[Finding]:
     """An error for every leaf whose gradient is not the one it should be.
 
@@ -31,15 +32,16 @@ def disagreements(
         expected: The right gradient of each of `leaves`.
         found: What came instead.
         leaves: The leaves compared; all of the subject's by default.
+        hint: Where to look, to end the message with.
     """
-    findings = []
+    findings, ending = [], f"; {hint}" if hint else ""
     for leaf, right, wrong in zip(leaves or context.subject.leaves, expected, found, strict=True):
         index = disagreement(context, leaf, right, wrong)
         if index is None:
             continue
         values = f"{float(leaf.real(wrong)[index]):.6g} instead of {float(leaf.real(right)[index]):.6g}"
         where = f" at {list(index)}" if index else ""
-        findings.append(Finding(kind, "error", f"the gradient of {leaf.name} is wrong {said}: {values}{where}"))
+        findings.append(Finding(kind, "error", f"the gradient of {leaf.name} is wrong {said}: {values}{where}{ending}"))
     return findings
 
 

@@ -16,6 +16,7 @@ from pytest_gradcheck.subjects.observe import FunctionClass, Watch, watched
 #: What the second point's values are multiplied with, beside being shuffled: no value stays, and none leaves a domain
 #: such as the positive numbers or the probabilities.
 SHRINK = 0.95
+STATE = "is there state in a global, a class attribute or a closure?"
 
 
 class Reentrant:
@@ -55,7 +56,7 @@ def _two_points(context: Context, function: FunctionClass) -> list[Finding]:
         return []
     findings = []
     for said, first in (("after another forward and its backward", 1), ("after another forward", 0)):
-        said = f"when its backward runs {said}: is there state in a global, a class attribute or a closure?"
+        said = f"when its backward runs {said}"
 
         def both(first: int = first) -> list[list[torch.Tensor]]:
             pair = [subject.evaluate(), there()]
@@ -67,8 +68,8 @@ def _two_points(context: Context, function: FunctionClass) -> list[Finding]:
         found, raised = attempt("reentrant", f"the backward raises {said}", both)
         findings += raised
         if found is not None:
-            wrong = disagreements(context, "reentrant", said, context.gradients.values, found[0])
-            findings += wrong or disagreements(context, "reentrant", said, expected, found[1])
+            wrong = disagreements(context, "reentrant", said, context.gradients.values, found[0], hint=STATE)
+            findings += wrong or disagreements(context, "reentrant", said, expected, found[1], hint=STATE)
         if findings:
             break  # the other order would say the same again
     return findings
@@ -83,8 +84,8 @@ def _twice(context: Context) -> list[Finding]:
     except Exception as error:  # noqa: BLE001  a custom backward may raise anything, and that is a result
         message = f"the backward cannot run twice (retain_graph=True): {explained(error)}"
         return [Finding("reentrant", "warning", message)]
-    said = "in the second of two backward passes (retain_graph=True): does backward change what forward saved?"
-    return disagreements(context, "reentrant", said, context.gradients.values, again)
+    said, hint = "in the second of two backward passes (retain_graph=True)", "does backward change what forward saved?"
+    return disagreements(context, "reentrant", said, context.gradients.values, again, hint=hint)
 
 
 @contextmanager

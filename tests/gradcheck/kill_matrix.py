@@ -10,7 +10,7 @@ import warnings
 from collections import defaultdict
 
 from tests.gradcheck.mutants import SPECS
-from tests.gradcheck.mutants.hunt import checked, hunted, torch_catches
+from tests.gradcheck.mutants.hunt import checked, hunted, torch_catches, torch_flags
 
 #: Columns that are a check of their own; a finding's kind is its check's name, but for precision's.
 COLUMNS = (
@@ -61,8 +61,11 @@ def main() -> None:
     print("|---" * (len(columns) + 1) + "|")
     for group, row in (*table.items(), ("total", total)):
         print(f"| {group} | " + " | ".join(str(row[column] or ".") for column in columns) + " |")
+    for said, fast in zip(TORCH, (False, True), strict=True):
+        wrongly = [spec.name for spec in SPECS if torch_flags(spec.right(), spec, fast, forward=False, second=False)]
+        print(f"\n{said} flags {len(wrongly)} of the {len(SPECS)} right Functions: {', '.join(wrongly) or 'none'}")
     alarms = [spec.name for spec in SPECS if (report := checked(spec.right(), spec)) is None or not report.passed]
-    print(f"\n{len(SPECS)} right Functions, {len(alarms)} of them flagged{': ' if alarms else ''}{', '.join(alarms)}")
+    print(f"\npytest-gradcheck flags {len(alarms)} of the {len(SPECS)} right Functions: {', '.join(alarms) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -37,17 +37,22 @@ def hunted(spec: Spec, fault: str) -> set[str]:
 
 def torch_catches(spec: Spec, fault: str, fast: bool) -> bool:
     """Whether torch.autograd.gradcheck catches it (and gradgradcheck, for faults of the double backward)."""
-    function, inputs = spec.wrong(fault), spec.point()
-    tensors = [value for value in inputs if isinstance(value, torch.Tensor) and not _integral(value)]
-    for tensor in tensors:
-        tensor.requires_grad_(True)
+    function = spec.wrong(fault)
+    return torch_flags(function, spec, fast, "jvp" in vars(function), spec.faults[fault].group == SECOND)
+
+
+def torch_flags(function: FunctionClass, spec: Spec, fast: bool, forward: bool, second: bool) -> bool:
+    """Whether torch's gradcheck fails or raises, with forward-mode AD and the double backward where asked for."""
+    inputs = spec.point()
+    for value in inputs:
+        if isinstance(value, torch.Tensor) and not _integral(value):
+            value.requires_grad_(True)
     call: Any = function.apply
-    forward = "jvp" in vars(function)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             passed = torch.autograd.gradcheck(call, inputs, fast_mode=fast, check_forward_ad=forward)
-            if passed and spec.faults[fault].group == SECOND:
+            if passed and second:
                 passed = torch.autograd.gradgradcheck(call, inputs, fast_mode=fast)
         except Exception:  # noqa: BLE001  a mismatch, a crash of the checker or of the Function: all are "caught"
             return True
