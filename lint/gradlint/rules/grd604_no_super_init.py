@@ -40,6 +40,7 @@ import libcst as cst
 from gradlint.model import Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.semantics.super_init import is_template
 from gradlint.walk import walk
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _REGISTERED = (AttributeKind.LAYER, AttributeKind.PARAMETER)
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every module class with an `__init__` of its own."""
-    for owner in ctx.classes.modules:
+    for owner in () if is_template(ctx.source.path) else ctx.classes.modules:
         method = owner.methods.get("__init__")
         if method is None or owner.node.decorators or "__new__" in owner.methods or _calls_an_init(owner):
             continue

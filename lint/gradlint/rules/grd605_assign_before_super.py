@@ -2,7 +2,8 @@
 
 ## What it does
 Reports assignments of layers and parameters to `self`, and `register_buffer` and `register_parameter`, that stand
-above the call of the base's `__init__` in the `__init__` of an `nn.Module`. Plain values may stand there.
+above the call of the base's `__init__` in the `__init__` of an `nn.Module`. Plain values may stand there. The
+`modular_*.py` of transformers, which are templates and never run, stay silent.
 
 ## Why is this bad
 The registries are made by `nn.Module.__init__`. Before it torch raises AttributeError: "cannot assign module before
@@ -42,6 +43,7 @@ import libcst as cst
 from gradlint.model import Edit, Fix, Position, Range, Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.semantics.super_init import is_template
 from gradlint.walk import walk
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ _REGISTERED = (AttributeKind.LAYER, AttributeKind.PARAMETER, AttributeKind.BUFFE
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every module class with an `__init__` of its own."""
-    for owner in ctx.classes.modules:
+    for owner in () if is_template(ctx.source.path) else ctx.classes.modules:
         method = owner.methods.get("__init__")
         line = _super_line(method, ctx) if method is not None else None
         if method is None or line is None:

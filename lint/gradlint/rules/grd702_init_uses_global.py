@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gradlint.semantics.init_function import InitFunction
 
 _STANDS_FOR_A_MODULE = words("m mod module modul layer l net model block child sub submodule mm")
+_OTHERS = (BindingKind.IMPORT, BindingKind.CLASS, BindingKind.FUNCTION, BindingKind.EXCEPT)
 _VALUES = (BindingKind.ASSIGNMENT, BindingKind.UNPACKING, BindingKind.LOOP, BindingKind.WITH)
 
 
@@ -71,16 +72,17 @@ def check(_: cst.Module, ctx: Context) -> None:
         own = any(fill.root.value == name for fill in filled)
         for place in dict.fromkeys(fill.root for fill in filled if fill.root.value != name):
             one = next(fill for fill in filled if fill.root is place)
-            bound = _global_value(place, function, ctx)
-            if bound is not None and (_tests(one, name, function, ctx) or (not own and _is_for_modules(function))):
+            tested = _tests(one, name, function, ctx)
+            bound = _global(place, function, _VALUES + _OTHERS if tested else _VALUES, ctx)
+            if bound is not None and (tested or (not own and _is_for_modules(function))):
                 _report(one, bound, function, name, ctx)
 
 
-def _global_value(root: cst.Name, function: InitFunction, ctx: Context) -> Binding | None:
-    """The module-level binding of a name that holds a value, unless the function declares it `global`."""
+def _global(root: cst.Name, function: InitFunction, kinds: tuple[BindingKind, ...], ctx: Context) -> Binding | None:
+    """The module-level binding of a name, if it is of these kinds, unless the function declares it `global`."""
     reference = ctx.names.reference(root)
     declared = root.value in ctx.scopes.inside(function.node).globals
-    values = all(binding.kind in _VALUES for binding in reference.bindings)
+    values = all(binding.kind in kinds for binding in reference.bindings)
     return reference.bindings[0] if reference.is_module_level and values and not declared else None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.scopes import BindingKind
+from gradlint.scopes import BindingKind, ScopeKind
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _described(node: cst.Call, tensor: cst.BaseExpression, tree: Tree, names: Na
 def _loop_owner(name: cst.Name, tree: Tree, names: Names) -> cst.Name | None:
     """`model` of `for name, p in model.named_parameters()`, where `p` is bound by nothing else."""
     binding = names.reference(name).binding
-    if binding is None or binding.kind is not BindingKind.LOOP:
+    if binding is None or binding.kind is not BindingKind.LOOP or binding.scope.kind is ScopeKind.MODULE:
         return None
     loop = tree.enclosing(binding.node, cst.For, cst.CompFor)
     called = loop.iter if isinstance(loop, (cst.For, cst.CompFor)) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import libcst as cst
 
 from gradlint.walk import walk
@@ -17,3 +19,8 @@ def is_after_super(node: cst.CSTNode, method: cst.FunctionDef | None) -> bool:
         if isinstance(each, cst.Call) and isinstance(each.func, cst.Attribute) and each.func.attr.value == "__init__":
             return True
     return False
+
+
+def is_template(path: str) -> bool:
+    """Whether a file is a `modular_*.py` of transformers: text that is unrolled, `super()` calls too, and never run."""
+    return PurePath(path).name.startswith("modular_")
