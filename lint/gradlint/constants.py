@@ -72,6 +72,10 @@ def constant(expression: cst.CSTNode | None, names: Names, known: Environment | 
         return _item(expression, names, known)
     if isinstance(expression, cst.Call):
         return _call(expression, names, known)
+    if isinstance(expression, cst.IfExp):
+        test = constant(expression.test, names, known)
+        chosen = expression.body if test else expression.orelse
+        return constant(chosen, names, known) if isinstance(test, (bool, int)) else UNKNOWN
     if isinstance(expression, cst.FormattedString):
         return _formatted(expression, names, known)
     if isinstance(expression, cst.Comparison):

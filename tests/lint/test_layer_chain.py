@@ -63,6 +63,18 @@ def chains(code: str) -> list[str]:
         ("layers = [nn.ReLU()]\nfor i in range(2):\n    if i: break\n    layers.append(nn.Tanh())\n"
          "nn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
         ("def f(layers): nn.Sequential(nn.Tanh(), *layers)", "tanh ?"),
+        ("nn.Sequential(*[m for _ in range(2) for m in (nn.Linear(2, 2), nn.ReLU())])", "L relu L relu"),
+        ("d = [4, 3, n]\nnn.Sequential(*[nn.Linear(a, b) for a, b in zip(d[:-1], d[1:])])", "L L"),
+        ("d = [4, 3]\nd.append(2)\nnn.Sequential(nn.ReLU(), *[nn.Linear(a, b) for a, b in zip(d[:-1], d[1:])])",
+         "relu ?"),
+        ("s = nn.Sequential()\nfor i in range(2):\n    s.add_module(f'l{i}', nn.Linear(2, 2))\ns.append(nn.ReLU())",
+         "L L relu"),
+        ("s = nn.Sequential(nn.ReLU())\nif x:\n    s.append(nn.Tanh())\nnn.Sequential(nn.Tanh(), s)", "tanh ?"),
+        ("def f(n):\n    return nn.Sequential(nn.Linear(2, n), nn.ReLU())\nnn.Sequential(f(2), f(3))", "L relu L relu"),
+        ("def f(n):\n    m = [nn.ReLU()]\n    for i in range(n):\n        if i < n - 1:\n"
+         "            m.append(nn.Tanh())\n    return m\nnn.Sequential(*f(3))", "relu tanh tanh"),
+        ("def f(n):\n    if n: return nn.ReLU()\n    return nn.Tanh()\nnn.Sequential(nn.GELU(), f(1))", "gelu ?"),
+        ("def f(n):\n    return nn.Sequential(f(n))\nnn.Sequential(nn.GELU(), f(1))", "gelu ?"),
         ("class S(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(2, 2), nn.ReLU())",
          "L relu"),
     ],
@@ -96,8 +108,18 @@ class Net(nn.Module):
         self.block = Block()
         self.odd = Odd()
         self.given = n
+        for i in range(2):
+            self.add_module(f"made{i}", nn.Linear(3, 3))
+        self.built = self.build(3)
+        self.deep = nn.Sequential(nn.Sequential(nn.Linear(3, 3), nn.Tanh()), nn.ReLU())
+        self.plain = torch.sigmoid
+        self.w = nn.Parameter(torch.ones(3, 3))
+        self.b = nn.Parameter(torch.ones(3))
+        self.table = nn.ModuleDict({"one": nn.Linear(3, 3)})
         if n:
             self.maybe = nn.ReLU()
+    def build(self, n):
+        return nn.Sequential(nn.Linear(n, n), nn.ReLU())
     def helper(self, y):
         return self.act(self.fc2(y))
     def two(self, y):
@@ -119,6 +141,19 @@ class Net(nn.Module):
         ("return x.flatten(1).relu_()", ["r relu"]),
         ("return self.body(x)", ["L relu"]),
         ("return nn.Tanh()(self.fc1(x))", ["L tanh"]),
+        ("return self.act(self.built[0](x))", ["L tanh"]),
+        ("return self.act(self.deep[1](x))", ["relu tanh"]),
+        (
+            "for i, layer in enumerate(self.rest):\n    x = layer(x)\n    if i < len(self.rest) - 1:\n"
+            "        x = x.relu()\nreturn x",
+            ["L relu L"],
+        ),
+        ("for layer in self.rest[:-1]:\n    x = layer(x).relu()\nreturn self.rest[-1](x)", ["L relu L"]),
+        ("for layer in (self.fc1, self.fc2):\n    x = layer(x)\nreturn x", ["L L"]),
+        ("for i in range(2):\n    x = getattr(self, f'made{i}')(x)\nreturn self.act(x)", ["L L tanh"]),
+        ("return self.plain(self.built(x))", ["L relu sigmoid"]),
+        ("return self.act(x @ self.w + self.b)", ["L tanh"]),
+        ("return self.act(self.table['one'](x))", ["L tanh"]),
         ("for layer in self.rest:\n    x = F.relu(layer(x))\nreturn x", ["L relu L relu"]),
         ("for i in range(2):\n    x = self.rest[i](x)\nreturn x", ["L L"]),
         ("for _ in range(3):\n    x = self.fc2(x)\nreturn x", ["L L L"]),
@@ -166,8 +201,24 @@ def test_forward(forward: str, expected: list[str]) -> None:
     assert sorted(" ".join(map(word, chain.links)) for chain in found) == sorted(expected)
 
 
+def test_an_instance_with_literal_arguments_gives_its_depth() -> None:
+    code = """
+class Net(nn.Module):
+    def __init__(self, depth, width=4):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x).relu()
+        return x
+"""
+    assert chains(code) == []
+    assert chains(code + "Net(2)\nNet(depth=3)\nNet(n)") == ["L relu L relu", "L relu L relu L relu"]
+    assert chains(code + "nn.Sequential(*[Net(1) for _ in range(2)], nn.Tanh())")[-1] == "L relu L relu tanh"
+
+
 def test_a_sequential_that_a_class_passes_is_not_listed_again() -> None:
-    code = NET.replace("{forward}", "        return self.body(x)")
+    code = NET.replace("{forward}", "        return self.deep(self.built(self.body(x)))")
     found = unit(HEAD + code).chains
     assert [chain.owner.node.name.value if chain.owner else "" for chain in found.all] == ["Block", "Net"]
     assert [len(chain.links) for chain in found.of(unit(HEAD + code).classes.all[0])] == []

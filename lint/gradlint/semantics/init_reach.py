@@ -125,6 +125,10 @@ class InitReach:
         base = item.value
         if isinstance(base, cst.Name):
             base = self._names.value_at(base) or base
+        node = self._names.self_class(base.value) if isinstance(base, cst.Attribute) else None
+        if node is not None and isinstance(base, cst.Attribute):
+            place = self._classes.of(node).attribute(base.attr.value)
+            base = place.value if place is not None and place.value is not None else base
         items = self._chains.values.items(base)
         only = item.slice[0].slice if len(item.slice) == 1 else None
         index = integer(only.value, self._names) if isinstance(only, cst.Index) else None

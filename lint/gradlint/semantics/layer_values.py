@@ -211,7 +211,7 @@ class LayerValues:
     def _called(self, call: cst.Call, known: Environment) -> Items | None:
         name = self._names.full_name(call.func)
         if name == "torch.nn.Sequential":
-            return [(link,) for link in self.in_sequence(call, known)]
+            return self._children(call, known)
         inlined = inlined_call(call, self._tree, self._names, known)
         if inlined is not None and len(self._following) <= _DEEPEST:
             self._following.append(call)
@@ -224,6 +224,17 @@ class LayerValues:
         if not call.args:
             return []
         return self.items(call.args[0].value, known) if len(call.args) == 1 else None
+
+    def _children(self, call: cst.Call, known: Environment) -> Items | None:
+        """The links of each module directly in a Sequential."""
+        found: Items = []
+        for given in call.args:
+            listed = given.star == "*" or (len(call.args) == 1 and self._is_dict(given.value))
+            items = self.items(given.value, known) if listed else [self.layer(given.value, known)]
+            if items is None or given.keyword is not None:
+                return None
+            found += items
+        return found
 
     def _operated(self, value: cst.BinaryOperation, known: Environment) -> Items | None:
         if isinstance(value.operator, cst.Add):

@@ -59,9 +59,7 @@ def _facts(folder: Path, name: str) -> FileFacts | None:
     return file_facts(source.text, source.module, is_package=source.is_package)
 
 
-def _lint(
-    folder: Path, index: ProjectIndex, codes: frozenset[str], files: list[str]
-) -> tuple[list[Violation], int]:
+def _lint(folder: Path, index: ProjectIndex, codes: frozenset[str], files: list[str]) -> tuple[list[Violation], int]:
     rules = load(info for info in RULES if (info.code in codes if codes else info.default))
     violations: list[Violation] = []
     lines = 0
