@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
@@ -14,8 +12,8 @@ from pytest_gradcheck.model import Finding
 from pytest_gradcheck.numerics.comparison import PROOF
 from pytest_gradcheck.numerics.directions import inner
 from pytest_gradcheck.numerics.stencil import richardson, sweep
-from pytest_gradcheck.subjects.application import Application, applied, flat
-from pytest_gradcheck.subjects.observe import has_setup_context
+from pytest_gradcheck.subjects.application import Application, applied
+from pytest_gradcheck.subjects.standin import body
 from pytest_gradcheck.subjects.subject import Leaf
 
 #: Two right formulas of one gradient may differ by this much of its largest element, after some cancellation.
@@ -51,19 +49,12 @@ class NativeForward:
 def _differentiated(context: Context, application: Application) -> list[torch.Tensor] | None:
     """The gradients of the body, in the order of the positions; None where it cannot be differentiated."""
     fresh, leaves = application.requiring()
-    inputs = [value.clone() if isinstance(value, torch.Tensor) else value for value in fresh]
-    ctx = StandIn(isinstance(value, torch.Tensor) and value.requires_grad for value in inputs)
-    forward: Callable[..., Any] = application.function.forward
-    arguments = inputs if has_setup_context(application.function) else [ctx, *inputs]
-    application.restart()
+    outputs = body(application, fresh)
+    if outputs is None or [output.shape for output in outputs] != [output.shape for output in context.baseline]:
+        return None
     try:
-        with torch.enable_grad():
-            outputs = flat(forward(*arguments))
-            same = [output.shape for output in outputs] == [output.shape for output in context.baseline]
-            if not same or not all(output.requires_grad for output in outputs):
-                return None
-            found = pull(leaves, outputs, context.cotangents)
-    except Exception:  # noqa: BLE001  numpy, in-place writes, kernels: the body is not made of torch operations
+        found = pull(leaves, outputs, context.cotangents)
+    except Exception:  # noqa: BLE001  a body may write into what its own operations need again
         return None
     return found if all(bool(value.isfinite().all()) for value in found) else None
 
@@ -117,27 +108,3 @@ def _beyond(context: Context, floor: float, leaf: Leaf, right: torch.Tensor, wro
     gap, size = (right - wrong).abs(), right.abs() + wrong.abs()
     kept = (gap > context.settings.bands[0] * size) & (gap > floor * size.max())
     return torch.where(kept, right - wrong, 0)
-
-
-class StandIn:
-    """What a forward may do with its ctx, to no effect."""
-
-    def __init__(self, needs_input_grad: Any) -> None:
-        self.needs_input_grad = tuple(needs_input_grad)
-        self.saved_tensors: Sequence[Any] = ()
-
-    def save_for_backward(self, *tensors: Any) -> None:
-        """Keeps the tensors, as forward may read them again."""
-        self.saved_tensors = tensors
-
-    def save_for_forward(self, *tensors: Any) -> None:
-        """Nothing."""
-
-    def mark_dirty(self, *tensors: Any) -> None:
-        """Nothing."""
-
-    def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Nothing."""
-
-    def set_materialize_grads(self, value: bool) -> None:
-        """Nothing."""

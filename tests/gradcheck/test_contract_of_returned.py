@@ -113,8 +113,8 @@ def test_of_many_tensors_each_is_left_out_and_alone() -> None:
 
     report = check_gradients(Sum, *(torch.randn(2) for _ in range(5)), checks=["needs-input-grad"])
     assert not report.findings
-    assert {sum(flags) for flags in asked} == {1, 4, 5}
-    assert len(set(asked)) == 11
+    subsets = {flags for flags in asked if any(flags)}
+    assert sorted(map(sum, subsets)) == [1] * 5 + [4] * 5 + [5]
 
 
 def test_frozen_weights_that_a_module_needs_are_a_warning() -> None:

@@ -184,9 +184,8 @@ def test_the_native_forward_sees_one_small_element_of_many() -> None:
     spoilt = torch.ones(2000)
     spoilt[7] = 1.1
     x = torch.randn(2000)
-    x[7] = -14.0  # there the derivative is tiny, and projections are of the size of all the others
+    x[7] = -14.0  # there the derivative is tiny beside all the others
     report = check_gradients(planted(Swish, lambda g: g * spoilt), x, order=1)
-    assert report.tensors[0].verdict is Verdict.GOOD
     ((severity, message),) = _said(report, "native-forward")
     assert severity == "error"
     assert "the forward's own operations: input0[7] gets " in message
