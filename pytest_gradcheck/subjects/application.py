@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_gradcheck.subjects import tree
 from pytest_gradcheck.subjects.observe import FunctionClass, Watch, watched
@@ -23,7 +22,7 @@ class Application:
         inputs: Its positional arguments; tensors are detached copies at the point of the check.
         state: The CPU's random state when its forward began.
         counted: The subject whose count of forward calls it adds to.
-        random: Whether the forward draws random numbers through torch, from whichever generator.
+        random: Whether the forward draws from the CPU's global generator.
     """
 
     function: FunctionClass
@@ -70,12 +69,12 @@ def applied(subject: Subject, outputs: Sequence[torch.Tensor]) -> Application | 
     if subject.function is None:
         return None
     watch = _First()
-    draws = _Draws()
-    with watched(watch, subject.function), draws:
+    with watched(watch, subject.function):
         subject.evaluate()
     if watch.inputs is None or watch.state is None:
         return None
-    application = Application(subject.function, watch.inputs, watch.state, subject, draws.seen)
+    drew = not torch.equal(watch.state, torch.get_rng_state())
+    application = Application(subject.function, watch.inputs, watch.state, subject, drew)
     try:
         found = application(application.requiring()[0])
     except Exception:  # noqa: BLE001  keyword-only arguments, or anything else that the subject does differently
@@ -98,19 +97,6 @@ def _fresh(value: Any, dtype: torch.dtype | None) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     return value.to(dtype).clone() if dtype is not None and value.is_floating_point() else value.clone()
-
-
-class _Draws(TorchDispatchMode):
-    """Notes whether an operation draws random numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        del types
-        self.seen |= torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **(kwargs or {}))
 
 
 class _First(Watch):
