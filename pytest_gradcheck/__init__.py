@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gradcheck.data.loader import fashion_mnist
     from pytest_gradcheck.model import Failure, Finding, Report, TensorCheck, TrainingReport, Verdict
     from pytest_gradcheck.models import alexnet
-    from pytest_gradcheck.training import train_smoke
+    from pytest_gradcheck.training import gradient_flow, train_smoke
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,7 @@ _LAZY = {
     "alexnet": "pytest_gradcheck.models",
     "check_gradients": "pytest_gradcheck.api",
     "fashion_mnist": "pytest_gradcheck.data.loader",
+    "gradient_flow": "pytest_gradcheck.training",
     "train_smoke": "pytest_gradcheck.training",
 }
 
@@ -45,6 +46,7 @@ __all__ = [
     "alexnet",
     "check_gradients",
     "fashion_mnist",
+    "gradient_flow",
     "marks",
     "train_smoke",
 ]

@@ -56,6 +56,15 @@ def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, An
     chosen_dtype = any(layer.get("dtype") is not None for layer in (options, *weaker))
     resolved = resolve_subject(question.subject)
     started = time.monotonic()
+    with torch.inference_mode(False):
+        report = _asked(question, resolved, settings, started, chosen_eps, chosen_dtype)
+    return replace(report, rerun=rerun)
+
+
+def _asked(
+    question: Question, resolved: Resolved, settings: Settings, started: float, chosen_eps: bool, chosen_dtype: bool
+) -> Report:
+    """The report in the settings' dtype, or in the subject's own where its forward cannot run in that."""
     try:
         report = _run(question, resolved, settings, started)
     except FirstForwardRaised as problem:
@@ -72,7 +81,7 @@ def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, An
             f"the forward cannot run in {settings.dtype} ({problem.__cause__}); checked in {own}, with steps that fit"
         )
         report = replace(report, findings=(*report.findings, Finding("dtype", "info", note)))
-    return replace(report, rerun=rerun)
+    return report
 
 
 def _run(question: Question, resolved: Resolved, settings: Settings, started: float) -> Report:
@@ -113,12 +122,15 @@ def _answers(context: Context) -> Outcome:
         if context.deadline.passed and check.name != "vjp":
             whole.findings.append(Finding("budget", "warning", f"the budget ended before the check {check.name!r}"))
             continue
-        if check.name == "second-order" and any(tensor.verdict is Verdict.WRONG for tensor in whole.tensors):
+        off = any(tensor.verdict > Verdict.INCONCLUSIVE for tensor in whole.tensors)
+        if check.name == "second-order" and off:
             continue  # the derivative of a wrong gradient says nothing new
         found = check.run(context)
         whole.tensors += found.tensors
         whole.second_order += found.second_order
-        whole.findings += found.findings
+        # The second oracle confirms what finite differences found; the verdict stays theirs.
+        confirms = off and check.name == "native-forward"
+        whole.findings += [replace(f, severity="warning") for f in found.findings] if confirms else found.findings
     return whole
 
 

@@ -15,13 +15,13 @@ from pytest_gradcheck import collect, options
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY, VERDICT
-from pytest_gradcheck.training_fixtures import configured_root, fashion_mnist, smoke_train
+from pytest_gradcheck.training_fixtures import configured_root, fashion_mnist, gradient_flow, smoke_train
 
 if TYPE_CHECKING:
     from pytest_gradcheck.checking import Checker
 
 #: Fixtures that pytest finds in this module's namespace.
-__all__ = ["fashion_mnist", "gradcheck", "gradcheck_device", "smoke_train"]
+__all__ = ["fashion_mnist", "gradcheck", "gradcheck_device", "gradient_flow", "smoke_train"]
 
 MARK_HELP = (
     "gradcheck(*inputs, init=(), init_kwargs=None, inputs=None, kwargs=None, domain=None, wrt=None, **settings): "

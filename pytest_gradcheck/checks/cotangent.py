@@ -7,8 +7,9 @@ import torch
 from pytest_gradcheck.checks.base import Context, Outcome
 from pytest_gradcheck.model import Finding
 
-#: Negative and of another size: shows a clamp, a magnitude and a forgotten factor alike.
-SCALE = -3.5
+#: Negative, far larger and far smaller: shows a clamp, a magnitude and a forgotten factor alike. Powers of two scale a
+#: linear backward without rounding.
+SCALES = (-4096.0, 2.0**-12)
 
 Cotangents = list[torch.Tensor]
 
@@ -42,13 +43,19 @@ class CotangentLayouts:
 
 def _scaled(context: Context) -> Outcome:
     """A backward that ignores, clamps or bends its cotangent is not linear in it."""
-    scaled = [SCALE * cotangent for cotangent in context.cotangents]
-    expected = [SCALE * gradient for gradient in context.gradients.values]
-    said = f"when the incoming gradient is {SCALE:g} times as large: the backward is not linear in it"
-    return Outcome(findings=_compared(context, said, expected, scaled))
+    for scale in SCALES:
+        scaled = [scale * cotangent for cotangent in context.cotangents]
+        expected = [scale * gradient for gradient in context.gradients.values]
+        said = f"when the incoming gradient is {scale:g} times as large: the backward is not linear in it"
+        findings = _compared(context, said, expected, scaled, scale)
+        if findings:
+            return Outcome(findings=findings)
+    return Outcome()
 
 
-def _compared(context: Context, said: str, expected: list[torch.Tensor], cotangents: Cotangents) -> list[Finding]:
+def _compared(
+    context: Context, said: str, expected: list[torch.Tensor], cotangents: Cotangents, times: float = 1.0
+) -> list[Finding]:
     """Findings for every leaf whose gradient is not what the same numbers should give."""
     try:
         found = context.subject.gradients(cotangents).values
@@ -60,11 +67,11 @@ def _compared(context: Context, said: str, expected: list[torch.Tensor], cotange
     leaves = zip(context.subject.leaves, expected, found, context.gradients.values, strict=True)
     for leaf, right, wrong, typical in leaves:
         # Where a special cotangent has no gradient (ones before a normalisation) the typical one sets the scale.
-        scale = float(right.norm() + wrong.norm() + typical.norm())
+        scale = float(right.norm() + wrong.norm() + abs(times) * typical.norm())
         difference = float((right - wrong).norm())
         off = difference / scale if scale else 0.0
         # A gradient that is zero but for rounding has no scale; what finite differences could not see is no finding.
-        resolved = context.noise / context.step * leaf.numel**0.5
+        resolved = abs(times) * context.noise / context.step * leaf.numel**0.5
         if not (off <= bound or difference <= resolved) and bool(right.isfinite().all()):
             worst = leaf.index(int((leaf.real(right) - leaf.real(wrong)).abs().argmax()))
             values = f"{float(leaf.real(wrong)[worst]):.6g} instead of {float(leaf.real(right)[worst]):.6g}"

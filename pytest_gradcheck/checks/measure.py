@@ -15,6 +15,8 @@ from pytest_gradcheck.model import Verdict
 from pytest_gradcheck.numerics.comparison import PROOF, Judgement, band, judge
 from pytest_gradcheck.numerics.stencil import Derivative, central, richardson, sweep
 
+#: Excuses that certify the gradient: it was compared with the slopes beside the point.
+KINKS = {"kink", "kinks"}
 #: Closer looks per leaf that end in a smooth point; kinks do not count, there may be one in every element.
 LOOKS = 16
 
@@ -28,7 +30,7 @@ class Comparison:
         autograd: What autograd claims along them; float64, shape (n,).
         numeric: What finite differences say; float64, shape (n,); nan where there is no derivative.
         bars: Error bars of `numeric`; float64, shape (n,).
-        excuses: Probes that need not agree, by position in `probes`: "kink", "jump" or "domain edge".
+        excuses: Probes that need not agree, by position in `probes`: "kink", "kinks", "jump" or "domain edge".
         confirmed: Probes whose difference was proven by a closer look.
     """
 
@@ -60,7 +62,7 @@ class Comparison:
         plain = context.settings.mode == "central"
         vectors = self.autograd[kept], self.numeric[kept], self.bars[kept]
         found = judge(*vectors, bands=context.settings.bands, plain=plain)
-        unseen = sorted(set(self.excuses.values()) - {"kink"})
+        unseen = sorted(set(self.excuses.values()) - KINKS)
         if unseen and found.verdict is Verdict.GOOD:
             # The others agree, but some elements had no derivative to compare with: that is not all GOOD.
             return replace(found, verdict=Verdict.INCONCLUSIVE, reason=unseen[0])

@@ -42,7 +42,10 @@ def constant_factor(evidence: Evidence) -> str | None:
     if len(evidence.numeric) < ENOUGH or not square:
         return None
     factor = float(evidence.autograd @ evidence.numeric) / square
-    if abs(factor - 1) < 1e-6 or not evidence.explained(factor * evidence.numeric):
+    left = float((evidence.autograd - factor * evidence.numeric).norm())
+    difference = float((evidence.autograd - evidence.numeric).norm())
+    # A factor that leaves most of the difference explains nothing: something was added, or a part is wrong.
+    if left > 0.01 * difference or not evidence.explained(factor * evidence.numeric):
         return None
     origin = _origin(factor, evidence)
     return f"every element is off by one factor: autograd = {factor:.6g} x numeric{origin}"

@@ -22,9 +22,10 @@ def signed(like: torch.Tensor, source: torch.Generator) -> torch.Tensor:
     """
     shape = (*like.shape, 2) if like.is_complex() else tuple(like.shape)
     # Drawn in float64 on the CPU whatever the target is: the same seed gives the same direction everywhere.
-    size = torch.rand(shape, generator=source, dtype=torch.float64) + 0.5
-    sign = torch.randint(0, 2, shape, generator=source, dtype=torch.float64) * 2 - 1
-    drawn = torch.view_as_complex(size * sign) if like.is_complex() else size * sign
+    # In place, because a direction over the weights of a large net is as large as the net.
+    drawn = torch.rand(shape, generator=source, dtype=torch.float64).add_(0.5)
+    drawn.mul_(torch.randint(0, 2, shape, generator=source, dtype=torch.int8).mul_(2).sub_(1))
+    drawn = torch.view_as_complex(drawn) if like.is_complex() else drawn
     return drawn.to(device=like.device, dtype=like.dtype)
 
 

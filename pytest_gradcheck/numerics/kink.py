@@ -42,7 +42,7 @@ def look_closer(line: Line, eps: float, noise: float) -> Corner:
         eps: The largest step.
         noise: Error of one value of the function.
     """
-    gaps, slopes = [], (math.nan, math.nan)
+    gaps, slopes, grown = [], (math.nan, math.nan), 0
     for step in (eps, eps / 10, eps / 100):
         above, up = line(step)
         below, down = line(-step)
@@ -50,11 +50,17 @@ def look_closer(line: Line, eps: float, noise: float) -> Corner:
             return Corner(Shape.EDGE, math.nan, math.nan, math.inf)
         if not (up > 0 > down):
             break  # the step is below the spacing of the numbers here
-        slopes = (above / up, below / down)
+        now = (above / up, below / down)
+        # A jump's quotients grow tenfold with every tenth of the step; noise grows too, but not by the same number.
+        grown += all(before and 8 < after / before < 12.5 for before, after in zip(slopes, now, strict=True))
+        slopes = now
         gaps.append(abs(slopes[0] - slopes[1]))
     if len(gaps) < 3:
         return Corner(Shape.UNCLEAR, math.nan, math.nan, math.inf)
     uncertain = 4 * noise / (eps / 100)
+    if grown == 2:
+        # Equal slopes on both sides that grow as the step shrinks: a jump from one side of the point to the other.
+        return Corner(Shape.JUMP, min(slopes), max(slopes), uncertain)
     return Corner(_shape(gaps, uncertain), min(slopes), max(slopes), uncertain + abs(gaps[2] - gaps[1]))
 
 

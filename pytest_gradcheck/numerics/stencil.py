@@ -61,7 +61,7 @@ class Ladder(NamedTuple):
     sixth: list[float]
 
 
-def ladder(line: Line, largest: float = 0.2, halvings: int = 30) -> Ladder:
+def ladder(line: Line, largest: float = 1.6, halvings: int = 33) -> Ladder:
     """The quotients at `largest / 2**k`, k = 0 .. halvings; every value serves all three orders."""
     steps = [largest / 2**k for k in range(halvings + 1)]
     second = [central(line, step) for step in steps]
@@ -70,36 +70,52 @@ def ladder(line: Line, largest: float = 0.2, halvings: int = 30) -> Ladder:
     return Ladder(steps, second, fourth, sixth)
 
 
+#: A claim above this share of its own estimate says nothing, unless noise alone explains it.
+BELIEVABLE = 0.1
+
+
 def sweep(line: Line, noise: float) -> Derivative:
     """The best of many steps at order six.
 
-    Each rung claims `|R6 - R4 of the next rung| + |R6 - R6 of its neighbours| + 3 noise / step`, and the smallest claim
-    wins. Estimates at four steps must agree before a claim is small, so a kink or an oscillation between two rungs
-    cannot fake one. Steps that leave the domain are passed over.
+    Each rung claims `|R6 - R4 of the next rung| + |R6 - R6 of its neighbours| + 3 noise / step`. Estimates at four
+    steps must agree before a claim is small, so a kink or an oscillation between two rungs cannot fake one. The
+    smallest claim that smaller steps bear out wins. Steps that leave the domain are passed over.
 
     Args:
         line: The function.
         noise: Error of one value of the function.
+
+    Returns:
+        The estimate, or `UNKNOWN` where none is believable.
     """
     steps, _, fourth, sixth = ladder(line)
-    best = UNKNOWN
+    rungs = []
     for k in range(1, len(sixth) - 1):
         neighbours = max(abs(sixth[k] - sixth[k - 1]), abs(sixth[k] - sixth[k + 1]))
         claim = abs(sixth[k] - fourth[k + 1]) + neighbours + 3 * noise / steps[k + 2]
-        if claim < best.bar:
-            best = Derivative(sixth[k], claim, steps[k])
-    return best
+        rungs.append(Derivative(sixth[k], claim, steps[k]))
+    return _best(rungs, noise)
+
+
+def _best(rungs: list[Derivative], noise: float) -> Derivative:
+    """The smallest claim that all smaller steps bear out and that is worth believing."""
+    rungs = [rung for rung in rungs if math.isfinite(rung.bar)]
+    # Beside a kink, a jump or a pole, large steps agree with each other on a slope that the point itself does not have.
+    borne_out = [
+        rung
+        for rung in rungs
+        if all(abs(near.value - rung.value) <= near.bar + rung.bar for near in rungs if near.step < rung.step)
+    ]
+    # A derivative of zero has no scale of its own: there a claim counts that noise alone accounts for.
+    believable = [rung for rung in borne_out if rung.bar <= max(BELIEVABLE * abs(rung.value), 60 * noise / rung.step)]
+    return min(believable, key=lambda rung: rung.bar, default=UNKNOWN)
 
 
 def calibrated(line: Line, noise: float) -> Derivative:
     """The rung whose `richardson` estimate claims the smallest error: a step that suits the function."""
     steps, second, fourth, _ = ladder(line)
-    best = UNKNOWN
-    for k, value in enumerate(fourth):
-        claim = abs(value - second[k + 1]) + 3 * noise / steps[k]
-        if claim < best.bar:
-            best = Derivative(value, claim, steps[k])
-    return best
+    claims = (abs(value - second[k + 1]) + 3 * noise / steps[k] for k, value in enumerate(fourth))
+    return _best([Derivative(*rung) for rung in zip(fourth, claims, steps, strict=False)], noise)
 
 
 def one_sided(line: Line, noise: float, side: int, largest: float = 1e-2, halvings: int = 16) -> Derivative:
@@ -111,12 +127,11 @@ def one_sided(line: Line, noise: float, side: int, largest: float = 1e-2, halvin
     first = [_quotient(line, side * step) for step in steps]
     second = [2 * fine - coarse for coarse, fine in pairwise(first)]
     third = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
-    best = UNKNOWN
+    rungs = []
     for k in range(len(third) - 1):
         claim = abs(third[k] - second[k + 1]) + abs(third[k] - third[k + 1]) + 8 * noise / steps[k + 2]
-        if claim < best.bar:
-            best = Derivative(third[k], claim, steps[k])
-    return best
+        rungs.append(Derivative(third[k], claim, steps[k]))
+    return _best(rungs, noise)
 
 
 def _quotient(line: Line, step: float) -> float:

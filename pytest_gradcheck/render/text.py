@@ -31,7 +31,7 @@ def headline(report: Report) -> str:
         return f"gradients of {report.subject} are GOOD: {_tensors(len(report.tensors))} checked, no difference found"
     if not bad:
         errors = [finding for finding in report.findings if finding.severity == "error"]
-        return f"gradients of {report.subject} are WRONG: {errors[0].kind}"
+        return f"gradients of {report.subject} are WRONG: {errors[0].message}"
     one, many = {
         Verdict.WRONG: ("differs from finite differences", "differ from finite differences"),
         Verdict.SUSPICIOUS: ("lies between the bands", "lie between the bands"),

@@ -17,6 +17,7 @@ from pytest_gradcheck.subjects import state, tree
 from pytest_gradcheck.subjects.batch import Batch
 from pytest_gradcheck.subjects.devices import find
 from pytest_gradcheck.subjects.forward import Arguments, Forward
+from pytest_gradcheck.subjects.graph import reached
 from pytest_gradcheck.subjects.randomness import Replayed, untouched
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.subject import Leaf, Subject
@@ -43,17 +44,16 @@ def prepared(
         # Tensors that the subject itself creates without a dtype follow the check's precision.
         torch.set_default_dtype(dtype)
         try:
-            with _borrowed(resolved, inputs, kwargs, dtype, device, replayed) as (module, roots, held):
+            size = _size(resolved, inputs, kwargs)
+            lent = _borrowed(resolved, inputs, kwargs, dtype, device, replayed)
+            with _few_threads(size), lent as (module, roots, held):
                 arguments = Arguments(inputs, kwargs, dtype, device)
                 leaves = _chosen(arguments, _owned(roots), wrt)
                 held.hold({id(leaf.tensor) for leaf in leaves})
                 compute = Forward(resolved, module, arguments, held, replayed)
-                size = sum(tensor.numel() for tensor in arguments.tensors.values())
-                size += sum(tensor.numel() for _, tensor, _ in _owned(roots))
-                with _few_threads(size):
-                    yield Subject(
-                        resolved.name, leaves, compute, resolved.function, resolved.source, size, Batch(compute, held)
-                    )
+                yield Subject(
+                    resolved.name, leaves, compute, resolved.function, resolved.source, size, Batch(compute, held)
+                )
         finally:
             torch.set_default_dtype(found_dtype)
 
@@ -85,9 +85,16 @@ def _borrowed(
     """A copy of the module, or what cannot be copied itself, cast and given back at the end."""
     module = resolved.module
     if module is not None:
-        module = state.copied(module) or module
+        twin = state.copied(module)
+        module = module if twin is None else twin
         _materialise(resolved, module, inputs, kwargs, replayed)
     roots: dict[str, nn.Module | torch.Tensor] = dict(resolved.captured) if module is None else {"": module}
+    unseen = _unseen(resolved, module, roots, inputs, kwargs, replayed)
+    if module is not resolved.module and _shares(unseen, resolved.module):
+        # A closure or hook inside the module still holds the original: the copy would be checked in its place.
+        module, roots = resolved.module, {"": resolved.module}  # type: ignore[dict-item]
+        unseen = _unseen(resolved, module, roots, inputs, kwargs, replayed)
+    roots |= {f"captured{k}": tensor for k, tensor in enumerate(unseen)}
     modules = [root for root in roots.values() if isinstance(root, nn.Module)]
     held = state.Held(modules, [root for root in roots.values() if isinstance(root, torch.Tensor)])
     try:
@@ -114,6 +121,36 @@ def _materialise(
         part.training = training
 
 
+def _unseen(
+    resolved: Resolved,
+    module: nn.Module | None,
+    roots: Mapping[str, nn.Module | torch.Tensor],
+    inputs: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    replayed: Replayed,
+) -> list[torch.Tensor]:
+    """Tensors that require a gradient and that the subject's graph reaches, but no root owns: whoever holds them."""
+    modules = [root for root in roots.values() if isinstance(root, nn.Module)]
+    guard = state.Held(modules, [root for root in roots.values() if isinstance(root, torch.Tensor)])
+    guard.hold(set())
+    replayed.restart()
+    copies = tree.replace((list(inputs), dict(kwargs)), lambda _, tensor: tensor.detach().clone())
+    try:
+        with torch.enable_grad():
+            outputs = [output for _, output in tree.tensors(resolved.call(module)(*copies[0], **copies[1]))]
+    except Exception:  # noqa: BLE001  what is wrong here is said by the first real evaluation
+        return []
+    finally:
+        guard.restore()
+    known = {id(tensor) for _, tensor, _ in _owned(roots)}
+    return [tensor for tensor in reached(outputs) if id(tensor) not in known]
+
+
+def _shares(tensors: Sequence[torch.Tensor], module: nn.Module | None) -> bool:
+    own = {id(parameter) for parameter in module.parameters()} if module is not None else set()
+    return any(id(tensor) in own for tensor in tensors)
+
+
 def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
     """Name, tensor and whether it is checked by default, for all parameters and captured tensors.
 
@@ -133,10 +170,12 @@ def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
 def _chosen(arguments: Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None) -> list[Leaf]:
     """The leaves: what requires a gradient, or what `wrt` names."""
     floating = {name: tensor for name, tensor in arguments.tensors.items() if _differentiable(tensor)}
-    parameters = {name: (tensor, on) for name, tensor, on in owned}
+    parameters = {
+        f"{name} (parameter)" if name in arguments.tensors else name: (tensor, on) for name, tensor, on in owned
+    }
     if wrt is None:
         inputs = [name for name in floating if name in arguments.requiring] or list(floating)
-        names = inputs + [name for name, (_, on) in parameters.items() if on and name not in inputs]
+        names = inputs + [name for name, (_, on) in parameters.items() if on]
     else:
         names = list(dict.fromkeys([wrt] if isinstance(wrt, str) else wrt))
     if not names:
@@ -176,6 +215,15 @@ def _known(name: str, arguments: Arguments, floating: Mapping[str, Any], paramet
 
 def _device(name: str | None) -> torch.device | None:
     return None if name is None else find(name)
+
+
+def _size(resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Numbers that one evaluation reads at least: those of the inputs and of every known parameter."""
+    owners = [resolved.module, *(value for _, value in resolved.captured)]
+    lazy = (UninitializedParameter, UninitializedBuffer)
+    found = [tensor for _, tensor in tree.tensors((list(inputs), dict(kwargs)))]
+    found += [tensor for owner in owners if isinstance(owner, nn.Module) for tensor in owner.parameters()]
+    return sum(tensor.numel() for tensor in found if not isinstance(tensor, lazy))
 
 
 def _home(resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:

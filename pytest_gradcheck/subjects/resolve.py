@@ -54,7 +54,9 @@ def resolve(subject: Any) -> Resolved:
             f"or name the constructor's arguments in the marker: gradcheck(..., init=(...))"
         )
     if isinstance(subject, nn.Module):
-        return Resolved(type(subject).__name__, _itself, subject, (), None, where(type(subject).forward))
+        return Resolved(
+            type(subject).__name__, _itself, subject, (), None, where(getattr(type(subject), "forward", None))
+        )
     if inspect.ismethod(subject) and isinstance(owner, nn.Module):
         method = subject.__name__
         name = f"{type(owner).__name__}.{method}"

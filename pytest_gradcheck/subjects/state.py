@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeGuard
 
 import torch
@@ -24,6 +25,8 @@ def cast(tensor: torch.Tensor, dtype: torch.dtype, device: torch.device | None) 
 
 def copied(module: nn.Module) -> nn.Module | None:
     """A deep copy without gradients, or None where the module does not allow one."""
+    if any(parameter._backward_hooks for parameter in module.parameters()):
+        return None  # deepcopy drops a tensor's hooks, and with them part of its gradient
     try:
         twin = copy.deepcopy(module)
     except Exception:  # noqa: BLE001  deepcopy runs the user's own __deepcopy__ and __reduce__, which may raise anything
@@ -48,6 +51,7 @@ class Held:
         unique = {id(tensor): tensor for tensor in every}
         self._found = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in unique.values()]
         self._buffers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._contents = self._mutable()
 
     def cast(self, dtype: torch.dtype, device: torch.device | None) -> None:
         """Gives every tensor new storage in the check's precision, in place: ties and identities stay."""
@@ -59,6 +63,7 @@ class Held:
     def hold(self, moved: set[int]) -> None:
         """Notes the buffers and attributes to restore before every evaluation; tensors in `moved` are left alone."""
         self._attributes = [(part, dict(part.__dict__), dict(part._buffers)) for part in self._parts]
+        self._contents = self._mutable()
         self._buffers = [
             (tensor, tensor.detach().clone())
             for tensor, *_ in self._found
@@ -104,9 +109,24 @@ class Held:
             for key, buffer in buffers.items():
                 if part._buffers.get(key) is not buffer:
                     part._buffers[key] = buffer
+        for refill in self._contents:
+            refill()
         with torch.no_grad():
             for tensor, value in self._buffers:
                 tensor.detach().copy_(value)
+
+    def _mutable(self) -> list[Callable[[], object]]:
+        """What sets lists, dicts, sets and random generators among the attributes back to what they hold now."""
+        refills: list[Callable[[], object]] = []
+        for part in self._parts:
+            for key, value in part.__dict__.items():
+                if key.startswith("_") and key in _MODULE:
+                    continue
+                if type(value) in (list, dict, set):
+                    refills.append(partial(_refill, value, copy.copy(value)))
+                elif isinstance(value, torch.Generator):
+                    refills.append(partial(value.set_state, value.get_state()))
+        return refills
 
     def release(self) -> None:
         """Puts every tensor, gradient, flag and attribute back as it was found, bit for bit.
@@ -118,6 +138,18 @@ class Held:
             tensor.data = data
             tensor.requires_grad_(requires_grad)
             tensor.grad = grad
+
+
+#: Attributes that belong to nn.Module itself.
+_MODULE = frozenset(vars(nn.Module()))
+
+
+def _refill(container: Any, content: Any) -> None:
+    if isinstance(container, list):
+        container[:] = content
+    else:
+        container.clear()
+        container.update(content)
 
 
 def _floating(tensor: torch.Tensor | None) -> TypeGuard[torch.Tensor]:
