@@ -85,7 +85,15 @@ def main() -> None:
         for block, output in reversed(list(outputs(document, Path(folder)))):
             start, end = block.span
             document = document[:start] + output + document[end:]
-    README.write_text(document)
+    README.write_text(with_rules(document))
+
+
+def with_rules(document: str) -> str:
+    """The document with the present table of gradlint's rules between its two marks."""
+    from tests.docs.rule_pages import table
+
+    before, _, rest = document.partition("<!-- rules -->")
+    return f"{before}<!-- rules -->\n{table()}<!-- /rules -->{rest.partition('<!-- /rules -->')[2]}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.docs.snippets import README, blocks, normal, outputs
+from tests.docs.snippets import README, blocks, normal, outputs, with_rules
 
 
 def test_every_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
@@ -13,6 +13,12 @@ def test_every_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert compared, "the README shows no output"
     for command, claimed, found in compared:
         assert found == claimed, f"{command}: run `python -m tests.docs.snippets` and look at the change"
+
+
+def test_the_rule_table_is_that_of_the_registry() -> None:
+    document = README.read_text()
+    assert with_rules(document) == document, "run `python -m tests.docs.snippets` and look at the change"
+    assert "GRD701" in document
 
 
 def test_the_comparison_can_fail(tmp_path: Path) -> None:
