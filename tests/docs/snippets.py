@@ -63,6 +63,7 @@ def run(command: str, folder: Path) -> str:
 
 def shown(output: str) -> str:
     """The part of a terminal's output that the README shows: no banner of this machine, no trailing blanks."""
+    output = re.sub(rf"{re.escape(str(ROOT))}/|\S*/site-packages/", "", output)
     lines = [line.rstrip() for line in output.splitlines()]
     dull = re.compile(r"platform |rootdir: |configfile: |plugins: |cachedir: |=+ test session starts|collected ")
     kept = [line for line in lines if not dull.match(line)]
