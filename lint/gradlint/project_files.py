@@ -208,7 +208,7 @@ def _from_libcst(source: Source) -> FileFacts:
 
 def _digest(facts: FileFacts) -> str:
     classes = [
-        (name, one.name, one.bases, sorted(one.methods), sorted(one.attributes))
+        (name, one.name, one.bases, *map(sorted, (one.methods, one.attributes, one.names, one.made)), one.dynamic)
         for name, one in sorted(facts.classes.items())
     ]
     said = (sorted(facts.imports.items()), facts.star_imports, classes, sorted(facts.functions))

@@ -185,6 +185,37 @@ FACTS = """
             other.x = 1
         def forward(self): pass
     class Sub(Net, make()): pass
+    class Held(nn.Module):
+        kind: str
+        size = 3
+        if size:
+            low, high = 1, 2
+        for each in range(3):
+            pass
+        class Inner: pass
+        def __init__(self, given):
+            self.body = nn.Sequential(L(1, 2), nn.LayerNorm(3), Net(), helper())
+            self.register_buffer("mean", L(1))
+            setattr(self, "late", Sub())
+            for self.i in given: pass
+            with given as self.w: pass
+            self.n += 1
+            super(Held, self).__init__()
+            nn.Module.__init__(self)
+        @staticmethod
+        def make(x):
+            x.y = 1
+    class Handed(nn.Module):
+        def build(self):
+            fill(self)
+    class Computed(nn.Module):
+        def build(self, name):
+            setattr(self, name, 1)
+    class Aliased(nn.Module):
+        def build(self):
+            me = self
+    class Getter(nn.Module):
+        def __getattr__(self, name): pass
     def helper():
         class Inner: pass
 """
@@ -194,5 +225,11 @@ FACTS = """
 def test_libcst_gives_the_facts_that_ast_gives(module: str, is_package: bool) -> None:
     expected = file_facts(dedent(FACTS), module, is_package=is_package)
     assert expected is not None
-    assert set(expected.classes) == {"Net", "Sub"}
+    held = expected.classes["Held"]
+    assert held.names == {"kind", "size", "low", "high", "each", "Inner", "__init__", "make"}
+    assert held.attributes == {"body", "mean", "late", "i", "w", "n"}
+    parts = ("torch.nn.Sequential", "torch.nn.Linear", "torch.nn.LayerNorm", f"{module}.Net", f"{module}.Sub")
+    assert held.made == set(parts)
+    dynamic = {name for name, one in expected.classes.items() if one.dynamic}
+    assert dynamic == {"Handed", "Computed", "Aliased", "Getter"}
     assert unit_facts(unit(FACTS, module=module, is_package=is_package)) == expected

@@ -11,18 +11,10 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gradlint.semantics.class_facts import ClassFacts, read_class
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-
-@dataclass(frozen=True)
-class ClassFacts:
-    """One class of the project, by full name: bases (full names, None where unknown), methods, `self.x` names."""
-
-    name: str
-    bases: tuple[str | None, ...] = ()
-    methods: frozenset[str] = frozenset()
-    attributes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -117,9 +109,15 @@ class _Reader:
             self._module,
             self._imports,
             tuple(self._stars),
-            {definition.name: self._read_class(definition, own) for definition in definitions},
+            {
+                one.name: read_class(one, f"{self._module}.{one.name}", lambda x: self._full(x, own))
+                for one in definitions
+            },
             frozenset(function.name for function in functions),
         )
+
+    def _read_class(self, definition: ast.ClassDef, own: set[str]) -> ClassFacts:
+        return read_class(definition, f"{self._module}.{definition.name}", lambda name: self._full(name, own))
 
     def _read_import(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.Import):
@@ -155,25 +153,6 @@ class _Reader:
             local = f"{self._module}.{expression.id}" if expression.id in own else None
             return local or self._imports.get(expression.id)
         return None
-
-    def _read_class(self, definition: ast.ClassDef, own: set[str]) -> ClassFacts:
-        methods = [item for item in definition.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))]
-        return ClassFacts(
-            f"{self._module}.{definition.name}",
-            tuple(self._full(base, own) for base in definition.bases),
-            frozenset(method.name for method in methods),
-            frozenset(
-                node.attr
-                for method in methods
-                for node in ast.walk(method)
-                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_self(node.value, method)
-            ),
-        )
-
-
-def _is_self(value: ast.expr, method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    first = [*method.args.posonlyargs, *method.args.args][:1]
-    return isinstance(value, ast.Name) and [argument.arg for argument in first] == [value.id]
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
