@@ -71,8 +71,9 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        """The inverse of `to_dict`."""
-        return cls(**{**data, "bands": tuple(data["bands"]), "checks": tuple(data["checks"])})
+        """The inverse of `to_dict`; options that are not known are left out."""
+        known = {name: value for name, value in data.items() if name in NAMES}
+        return cls(**{**known, "bands": tuple(data["bands"]), "checks": tuple(data["checks"])})
 
 
 NAMES = tuple(field.name for field in fields(Settings))

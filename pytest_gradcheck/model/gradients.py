@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from pytest_gradcheck.model.jsonable import decode_number, encode
+from pytest_gradcheck.model.evidence import Elements, Sweep
+from pytest_gradcheck.model.jsonable import decode_number, encode, known
 from pytest_gradcheck.settings import Settings
 
 REPORT_VERSION = 1
@@ -75,6 +76,8 @@ class TensorCheck:
         diagnosis: The likely cause of a difference, with its evidence, or None.
         proven: Whether the difference exceeds what the error bars and rounding can explain.
         reason: Why the verdict is INCONCLUSIVE, or None.
+        elements: What was measured element by element, thinned for pictures, or None.
+        sweep: The derivative of the worst probe over many steps, where the check took a sweep, or None.
     """
 
     name: str
@@ -87,14 +90,16 @@ class TensorCheck:
     diagnosis: str | None = None
     proven: bool = False
     reason: str | None = None
+    elements: Elements | None = field(default=None, repr=False)
+    sweep: Sweep | None = field(default=None, repr=False)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TensorCheck:
-        """The inverse of what `Report.to_dict` makes of it."""
-        worst = data["worst"]
+        """The inverse of what `Report.to_dict` makes of it; keys that are not known are left out."""
+        worst, elements, sweep = data["worst"], data.get("elements"), data.get("sweep")
         return cls(
             **{
-                **data,
+                **known(cls, data),
                 "shape": tuple(data["shape"]),
                 "relative_error": decode_number(data["relative_error"]),
                 "error_bar": decode_number(data["error_bar"]),
@@ -107,6 +112,8 @@ class TensorCheck:
                     decode_number(worst["numeric"]),
                     worst["part"],
                 ),
+                "elements": None if elements is None else Elements.from_dict(elements),
+                "sweep": None if sweep is None else Sweep.from_dict(sweep),
             }
         )
 
@@ -143,6 +150,7 @@ class Report:
         device: Device on which it computed.
         source: "file:line" of the backward (or forward) that was checked, or None.
         rerun: The command that repeats the check, or None outside pytest.
+        sweep: The derivative along one random direction through all tensors over many steps, where it was asked for.
     """
 
     subject: str
@@ -157,6 +165,7 @@ class Report:
     device: str = "cpu"
     source: str | None = None
     rerun: str | None = field(default=None, compare=False)
+    sweep: Sweep | None = field(default=None, repr=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -184,21 +193,22 @@ class Report:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`; keys that are not known are left out.
 
         Raises:
             ValueError: The data is of another version.
         """
         if data.get("version") != REPORT_VERSION:
             raise ValueError(f"this report has version {data.get('version')!r}; version {REPORT_VERSION} is understood")
-        own = {key: value for key, value in data.items() if key not in {"version", "verdict", "passed"}}
+        own, sweep = known(cls, data), data.get("sweep")
         return cls(
             **{
                 **own,
                 "tensors": tuple(map(TensorCheck.from_dict, own["tensors"])),
                 "second_order": tuple(map(TensorCheck.from_dict, own["second_order"])),
-                "findings": tuple(Finding(**finding) for finding in own["findings"]),
+                "findings": tuple(Finding(**known(Finding, finding)) for finding in own["findings"]),
                 "settings": Settings.from_dict(own["settings"]),
+                "sweep": None if sweep is None else Sweep.from_dict(sweep),
             }
         )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields
 from enum import Enum
 from typing import Any
 
@@ -40,3 +42,9 @@ def encode(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
     return value
+
+
+def known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The items of `data` that are fields of the dataclass `kind`: what a newer version added is left out."""
+    names = {field.name for field in fields(kind)}
+    return {key: value for key, value in data.items() if key in names}
