@@ -15,31 +15,6 @@ FLOW_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Where health rules draw the line. The defaults told six healthy nets from five sick ones.
-
-    Attributes:
-        slope: Decades a layer by which gradient norms or activations may change with depth; the sick nets had 0.33 and
-            more, the healthy ones at most 0.04. A ReLU net under PyTorch's default initialisation has log10(sqrt(6)).
-        span: Decades over the whole net from which such a slope counts: layers of different width differ by less.
-        fires: Share of samples in which a ReLU unit must be positive, or it counts as dead.
-        dead: Share of a layer's units that may be dead.
-        saturated: Share of a tanh or sigmoid layer's values that may be saturated (|tanh| above 0.97, sigmoid outside
-            of 0.03 to 0.97).
-        loss: Factor of ln(classes) up to which the initial loss is plausible.
-        input: Largest magnitude of a batch that counts as scaled.
-    """
-
-    slope: float = 0.2
-    span: float = 1.0
-    fires: float = 0.01
-    dead: float = 0.5
-    saturated: float = 0.5
-    loss: float = 3.0
-    input: float = 20.0
-
-
-@dataclass(frozen=True)
 class LayerFlow:
     """One layer in running order.
 
@@ -61,20 +36,32 @@ class LayerFlow:
     dead: float | None = None
     saturated: float | None = None
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LayerFlow:
+        """The inverse of `dataclasses.asdict` after a trip through JSON."""
+        numbers = ("gradient", "weight", "activation", "dead", "saturated")
+        decoded: dict[str, Any] = {key: decode_number(data[key]) for key in numbers if data[key] is not None}
+        return cls(**{**data, **decoded})
+
 
 @dataclass(frozen=True)
 class Symptom:
     """A health rule that was broken.
 
     Attributes:
-        rule: "vanishing", "exploding", "exploding activations", "dead ReLU", "saturation", "initial loss" or "input".
+        rule: "vanishing", "exploding", "exploding activations", "dead ReLU", "saturation", "initial loss", "input" or,
+            in a run, "learning rate".
         module: Qualified name of the layer, or None where it is the whole net.
         message: What was measured, and the limit.
+        step: Step of a run in which it was first broken; 0 outside of runs.
+        level: "warning" or "error".
     """
 
     rule: str
     module: str | None
     message: str
+    step: int = 0
+    level: str = "error"
 
 
 @dataclass(frozen=True)
@@ -132,7 +119,7 @@ class GradientFlow:
             **{
                 **own,
                 "loss": decode_number(own["loss"]),
-                "layers": tuple(map(_layer, own["layers"])),
+                "layers": tuple(map(LayerFlow.from_dict, own["layers"])),
                 "symptoms": tuple(Symptom(**symptom) for symptom in own["symptoms"]),
             }
         )
@@ -142,12 +129,6 @@ class GradientFlow:
         from pytest_gradcheck.render.flow_text import render_flow
 
         return render_flow(self)
-
-
-def _layer(data: Mapping[str, Any]) -> LayerFlow:
-    numbers = ("gradient", "weight", "activation", "dead", "saturated")
-    decoded: dict[str, Any] = {key: decode_number(data[key]) for key in numbers if data[key] is not None}
-    return LayerFlow(**{**data, **decoded})
 
 
 def slope(values: list[float]) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_gradcheck.model.jsonable import decode_number, encode
+from pytest_gradcheck.model.run_health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,13 +112,15 @@ class TrainingReport:
         seed: Seed of the run.
         steps: Steps asked for.
         loss: Loss of every step that ran, the failing one included.
-        gradient_norm: Euclidean norm over all gradients of every such step, before clipping; nan where backward did
-            not run.
+        gradient_norm: Euclidean norm over all gradients of every such step, before clipping; nan where it was not read,
+            because watching every gradient would have cost more than was allowed.
         learning_rate: The first parameter group's rate at every such step.
         clip: Gradient norm to which steps were clipped, or None.
         amp: Reduced precision of the forward pass, or None.
         seconds: Wall time of the run.
         failure: None, or what went wrong.
+        health: Gradients by parameter, step and depth, update ratios, and the health rules that were broken.
+        bundle: Path of the script that repeats the failing step, or None.
         interrupted: Whether Ctrl-C ended the run early.
         notes: What the reader should know besides, one sentence each.
         seeds: With several seeds, the report of each one in the order asked; else empty.
@@ -138,6 +141,8 @@ class TrainingReport:
     amp: str | None = None
     seconds: float = 0.0
     failure: Failure | None = None
+    health: Health = field(default_factory=Health)
+    bundle: str | None = None
     interrupted: bool = False
     notes: tuple[str, ...] = ()
     seeds: tuple[TrainingReport, ...] = ()
@@ -151,6 +156,7 @@ class TrainingReport:
     def to_dict(self) -> dict[str, Any]:
         """The report in JSON's own types, with a version; non-finite numbers are the strings "nan", "inf", "-inf"."""
         data: dict[str, Any] = encode(asdict(self))
+        data["health"] = self.health.to_dict()
         data["seeds"] = [run.to_dict() for run in self.seeds]
         return {"version": TRAINING_VERSION, **data, "passed": self.passed}
 
@@ -170,6 +176,7 @@ class TrainingReport:
                 **own,
                 **curves,
                 "failure": None if own["failure"] is None else Failure.from_dict(own["failure"]),
+                "health": Health.from_dict(own["health"]),
                 "notes": tuple(own["notes"]),
                 "seeds": tuple(map(cls.from_dict, own["seeds"])),
             }

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
-from pytest_gradcheck.model.health import GradientFlow, Limits
+from pytest_gradcheck.model.health import GradientFlow
+from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.models.alexnet import alexnet
 from pytest_gradcheck.models.small import deep_mlp, residual_net
 from pytest_gradcheck.training import gradient_flow
