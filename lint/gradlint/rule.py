@@ -29,10 +29,16 @@ if TYPE_CHECKING:
 
     from gradlint.bindings import Scopes
     from gradlint.names import Names
+    from gradlint.semantics.grad_mode import GradMode
+    from gradlint.semantics.graph_values import GraphValues
     from gradlint.semantics.init_function import InitFunctions
     from gradlint.semantics.init_reach import InitReach
     from gradlint.semantics.layer_chain import LayerChains
+    from gradlint.semantics.local_calls import LocalCalls
+    from gradlint.semantics.losses import Losses
     from gradlint.semantics.module_class import ModuleClasses
+    from gradlint.semantics.origins import Origins
+    from gradlint.semantics.project import ProjectIndex
     from gradlint.settings import Settings
     from gradlint.source import Source
     from gradlint.unit import Unit
@@ -115,6 +121,11 @@ class Context:
         return self._unit.classes
 
     @property
+    def project(self) -> ProjectIndex:
+        """What other files say."""
+        return self._unit.project
+
+    @property
     def chains(self) -> LayerChains:
         """The chains of layers."""
         return self._unit.chains
@@ -128,6 +139,31 @@ class Context:
     def reach(self) -> InitReach:
         """Which layers the init calls fill."""
         return self._unit.reach
+
+    @property
+    def calls(self) -> LocalCalls:
+        """Which function of the file a call runs."""
+        return self._unit.calls
+
+    @property
+    def origins(self) -> Origins:
+        """Where values were made."""
+        return self._unit.origins
+
+    @property
+    def mode(self) -> GradMode:
+        """Where autograd records."""
+        return self._unit.mode
+
+    @property
+    def losses(self) -> Losses:
+        """Which calls compute a loss."""
+        return self._unit.losses
+
+    @property
+    def graphs(self) -> GraphValues:
+        """Which values carry a graph."""
+        return self._unit.graphs
 
     @property
     def options(self) -> dict[str, object]:

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 from gradlint.names import Names
 from gradlint.positions import Positions
+from gradlint.semantics.grad_mode import GradMode
+from gradlint.semantics.graph_values import GraphValues
 from gradlint.semantics.init_function import InitFunctions
 from gradlint.semantics.init_reach import InitReach
 from gradlint.semantics.layer_chain import LayerChains
+from gradlint.semantics.local_calls import LocalCalls
+from gradlint.semantics.losses import Losses
 from gradlint.semantics.module_class import ModuleClasses
+from gradlint.semantics.origins import Origins
 from gradlint.semantics.project import ProjectIndex
+from gradlint.semantics.receivers import Receivers
 from gradlint.walk import Tree
 
 if TYPE_CHECKING:
@@ -54,3 +60,29 @@ class Unit:
     def reach(self) -> InitReach:
         """Which layers the init calls fill."""
         return InitReach(self.tree, self.names, self.classes, self.chains, self.inits)
+
+    @cached_property
+    def calls(self) -> LocalCalls:
+        """Which function of the file a call runs."""
+        return LocalCalls(self.tree, self.names, self.classes)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where values were made."""
+        return Origins(self.names, self.classes, self.calls)
+
+    @cached_property
+    def mode(self) -> GradMode:
+        """Where autograd records."""
+        return GradMode(self.tree, self.names, self.calls)
+
+    @cached_property
+    def losses(self) -> Losses:
+        """Which calls compute a loss."""
+        return Losses(self.names, self.classes, self.origins)
+
+    @cached_property
+    def graphs(self) -> GraphValues:
+        """Which values carry a graph."""
+        receivers = Receivers(self.tree, self.names, self.classes)
+        return GraphValues(self.tree, self.names, self.classes, receivers, self.losses, self.mode)
