@@ -48,6 +48,7 @@ class Options:
         ini: The same from the ini file.
         modules: Whether marked layers of ordinary modules are collected.
         asked_devices: Whether the devices stand on the command line.
+        download: Whether Fashion-MNIST may be downloaded.
     """
 
     enabled: bool
@@ -56,6 +57,7 @@ class Options:
     ini: Mapping[str, Any]
     modules: bool
     asked_devices: bool = False
+    download: bool = False
 
     def spelled(self) -> list[str]:
         """The command-line options that a rerun must repeat, quoted for a shell."""
@@ -96,6 +98,15 @@ def add(parser: pytest.Parser) -> None:
     root = "folder that holds FashionMNIST/raw/ with the IDX files (also: environment variable FASHION_MNIST_ROOT)"
     group.addoption("--fashion-mnist-root", dest="fashion_mnist_root", metavar="DIR", default=None, help=root)
     parser.addini("fashion_mnist_root", root, type="string", default=None)
+    download = "download Fashion-MNIST into the user's cache directory where no root is named and it is not there yet"
+    group.addoption(
+        "--fashion-mnist-download",
+        action=argparse.BooleanOptionalAction,
+        dest="fashion_mnist_download",
+        default=None,
+        help=download,
+    )
+    parser.addini("fashion_mnist_download", download, type="bool", default=None)
 
 
 def parse(config: pytest.Config) -> Options:
@@ -119,6 +130,7 @@ def parse(config: pytest.Config) -> Options:
             ini=validate(ini, lambda name: f"ini option gradcheck_{name}"),
             modules=bool(config.getoption("gradcheck_modules") or _ini(config, "gradcheck_modules")),
             asked_devices=bool(asked),
+            download=_switch(config, "fashion_mnist_download"),
         )
     except UsageProblem as problem:
         raise pytest.UsageError(str(problem)) from None
@@ -130,6 +142,12 @@ def _enabled(config: pytest.Config) -> bool:
         return bool(asked)
     named = re.search(r"\bgradcheck\b", config.getoption("markexpr", "") or "")
     return bool(named) or bool(_ini(config, "gradcheck"))
+
+
+def _switch(config: pytest.Config, name: str) -> bool:
+    """An option that may be switched off again: the command line's word, else the ini's."""
+    asked = config.getoption(name)
+    return bool(_ini(config, name) if asked is None else asked)
 
 
 def _ini(config: pytest.Config, name: str) -> Any:

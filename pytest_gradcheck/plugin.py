@@ -40,6 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[KEY] = options.parse(config)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Downloads Fashion-MNIST where that is allowed and needed, before pytest-xdist starts its workers."""
+    if session.config.stash[KEY].download:
+        from pytest_gradcheck.fetching import fetch_fashion_mnist
+
+        fetch_fashion_mnist(session.config)
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """One line that says how gradients will be checked; none where they are not."""
     parsed = config.stash[KEY]

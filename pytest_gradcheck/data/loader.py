@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from pytest_gradcheck.data import files, roots, standin
+from pytest_gradcheck.data.download import fetch
 from pytest_gradcheck.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ def fashion_mnist(
     root: str | os.PathLike[str] | None = None,
     shuffle: bool = True,
     device: str | torch.device = "cpu",
+    download: bool = False,
 ) -> FashionMnist:
     """Fashion-MNIST in batches, or a drawn stand-in of ten silhouettes where the files are absent.
 
     The files are looked for in `root`, else in the environment variable `FASHION_MNIST_ROOT`, else in the user's cache
-    directory; plain or gzipped, in torchvision's layout. Nothing is downloaded. The result's `description` says which
-    data these are.
+    directory; plain or gzipped, in torchvision's layout. Nothing is downloaded unless `download` allows it. The
+    result's `description` says which data these are.
 
     Args:
         batch_size: Images in a batch.
@@ -87,18 +89,22 @@ def fashion_mnist(
         root: Folder with the files; naming one that lacks them is an error.
         shuffle: Whether each pass is shuffled by torch's global generator.
         device: Where the batches are put.
+        download: Whether to fetch the files into the user's cache directory where no root is named and they are absent.
 
     Returns:
         An iterable of `(images, labels)`: float32 (batch, 1, size, size) and int64 (batch,).
 
     Raises:
-        UsageProblem: An argument is out of range, a named root lacks the files, or a file is damaged.
+        UsageProblem: An argument is out of range, a named root lacks the files, a file is damaged, or no mirror gave
+            one.
     """
     if split not in SPLITS:
         raise UsageProblem(f'split is {split!r}, but it must be "train" or "test"')
     for name, value in (("batch_size", batch_size), ("size", size)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageProblem(f"{name} is {value!r}, but it must be a whole number of at least 1")
+    if download and roots.named_root(root) is None and roots.find(None, split) is None:
+        fetch()
     paths = roots.find(root, split)
     source = files.load(paths, split) if paths else standin.draw(split)
     where = torch.device(device)
