@@ -46,7 +46,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD411", "no_grad-uncalled", Level.ERROR, Safety.SAFE, ("_grad", "inference_mode", "anomaly")),
     RuleInfo("GRD501", "log-of-softmax", Level.ERROR, Safety.SAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
-    RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("Module",)),
+    RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("self.",)),
     RuleInfo("GRD602", "tensor-not-buffer", Level.WARNING, Safety.UNSAFE, ("Module",)),
     RuleInfo("GRD604", "no-super-init", Level.ERROR, Safety.SAFE, ("__init__",)),
     RuleInfo("GRD605", "assign-before-super", Level.ERROR, Safety.SAFE, ("__init__",)),
@@ -67,6 +67,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo(
         "GRD707", "parameters-uncalled", Level.ERROR, Safety.SAFE, ("parameters", "modules", "children", "buffers")
     ),
+    RuleInfo("GRD708", "undefined-self-attr", Level.ERROR, Safety.UNSAFE, ("self.",)),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.

@@ -87,7 +87,7 @@ class ModuleClasses:
     def __init__(self, tree: Tree, names: Names, project: ProjectIndex | None = None) -> None:
         self._tree = tree
         self._names = names
-        self._project = project or ProjectIndex()
+        self.project = project or ProjectIndex()
         self.all: tuple[ModuleClass, ...] = tuple(map(self._describe, tree.nodes(cst.ClassDef)))
         self._by_node = {found.node: found for found in self.all}
         self._by_name = {found.name: found for found in self.all}
@@ -136,7 +136,7 @@ class ModuleClasses:
         if _TORCH_MODULE.match(name) or name in _OTHER_MODULES:
             return True
         own = self.named(name)
-        elsewhere = None if own else self._project.find_class(name)
+        elsewhere = None if own else self.project.find_class(name)
         if own is None and elsewhere is None:
             return False if _KNOWN_PLAIN.match(name) else None
         bases = own.bases if own else elsewhere.bases if elsewhere else ()

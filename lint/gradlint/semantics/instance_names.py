@@ -1,0 +1,82 @@
+"""Which attributes the instances of a class have, through all bases, in this file and in others.
+
+Unknown is the answer wherever a base cannot be resolved, where names are computed, or where `self` is handed to code
+that may give it more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import libcst as cst
+
+from gradlint.semantics.class_contents import class_contents
+
+if TYPE_CHECKING:
+    from gradlint.names import Names
+    from gradlint.semantics.class_facts import ClassFacts
+    from gradlint.semantics.module_class import ModuleClass, ModuleClasses
+    from gradlint.walk import Tree
+
+_PLAIN: Final = frozenset({"builtins.object", "abc.ABC", "typing.Generic"})
+_MODULE: Final = "torch.nn.Module"
+
+
+class InstanceNames:
+    """Answers for one file."""
+
+    def __init__(self, tree: Tree, names: Names, classes: ModuleClasses) -> None:
+        self._tree, self._names, self._classes = tree, names, classes
+        self._facts: dict[str, ClassFacts | None] = {}
+
+    def own(self, owner: ModuleClass) -> frozenset[str] | None:
+        """The names that a class and its bases give, without those of `nn.Module`; None when they cannot be known."""
+        found: set[str] = set()
+        waiting: list[str | None] = [owner.name]
+        seen: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in _PLAIN or name == _MODULE or name in seen:
+                continue
+            facts = self._of(name) if name is not None else None
+            if facts is None or facts.dynamic or name is None:
+                return None
+            seen.add(name)
+            found |= facts.attributes | facts.names
+            waiting += facts.bases
+        return frozenset(found)
+
+    def _of(self, name: str) -> ClassFacts | None:
+        if name not in self._facts:
+            own = self._classes.named(name)
+            self._facts[name] = class_contents(own, self._names) if own else self._classes.project.find_class(name)
+        return self._facts[name]
+
+    def below(self, owner: ModuleClass) -> frozenset[str]:
+        """The names that the classes of this file give that inherit from a class."""
+        heirs = [one for one in self._classes.all if one is not owner and owner in self._classes.lineage(one)]
+        facts = [found for one in heirs if (found := self._of(one.name)) is not None]
+        return frozenset().union(*(one.attributes | one.names for one in facts))
+
+    def mentioned(self) -> frozenset[str]:
+        """The attributes that the file sets on anything, and its strings: any of them may give a name to anything."""
+        found = {each.evaluated_value for each in self._tree.nodes(cst.SimpleString)}
+        targets: list[cst.CSTNode] = [each.target for each in self._tree.nodes(cst.AssignTarget)]
+        targets += [each.target for each in self._tree.nodes(cst.AnnAssign)]
+        targets += [each.target for each in self._tree.nodes(cst.AugAssign)]
+        targets += [each.target for each in self._tree.nodes(cst.For)]
+        targets += [each.name for each in self._tree.nodes(cst.AsName)]
+        while targets:
+            target = targets.pop()
+            if isinstance(target, cst.Attribute):
+                found.add(target.attr.value)
+            elif isinstance(target, (cst.Tuple, cst.List)):
+                targets += [element.value for element in target.elements]
+        keywords = {each.keyword.value for each in self._tree.nodes(cst.Arg) if each.keyword is not None}
+        return frozenset(one for one in found if isinstance(one, str)) | (
+            keywords if self._sets_many() else frozenset()
+        )
+
+    def _sets_many(self) -> bool:
+        """Whether the file makes attributes of keywords: `__dict__.update(x=1)`, mocks."""
+        return any(name.value in ("__dict__", "mock", "Mock") for name in self._tree.nodes(cst.Name))
