@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from gradlint.semantics.losses import Losses
     from gradlint.semantics.module_class import ModuleClasses
     from gradlint.semantics.origins import Origins
-    from gradlint.semantics.project import ProjectIndex
     from gradlint.settings import Settings
     from gradlint.source import Source
     from gradlint.unit import Unit
@@ -119,11 +118,6 @@ class Context:
     def classes(self) -> ModuleClasses:
         """The classes and what they register."""
         return self._unit.classes
-
-    @property
-    def project(self) -> ProjectIndex:
-        """What other files say."""
-        return self._unit.project
 
     @property
     def chains(self) -> LayerChains:
