@@ -11,9 +11,9 @@ import torch
 
 from pytest_gradcheck.checks import joint, probes
 from pytest_gradcheck.checks.base import Context, Outcome
-from pytest_gradcheck.checks.locate import descend, sample
+from pytest_gradcheck.checks.explain import explain
+from pytest_gradcheck.checks.locate import descend
 from pytest_gradcheck.checks.measure import Comparison, compare, verdict
-from pytest_gradcheck.diagnosis import Evidence, diagnose
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, TensorCheck, Verdict, Worst
 from pytest_gradcheck.numerics.comparison import Judgement
@@ -86,16 +86,17 @@ def _check(
     if not comparison.probes:
         judgement = Judgement(math.nan, math.inf, Verdict.INCONCLUSIVE, False, "budget")
     wrong = judgement.verdict is Verdict.WRONG or (judgement.proven and judgement.verdict is Verdict.SUSPICIOUS)
-    pointed = comparison if elementwise else None
+    pointed, cause = comparison if elementwise else None, None
     if judgement.imprecise and not elementwise:
         # A difference this small may be one wrong element among thousands that are right.
-        alone = compare(context, probes.elements(leaf, gradient, [descend(context, comparison)]))
-        found = verdict(context, alone)
+        found = verdict(context, compare(context, probes.elements(leaf, gradient, [descend(context, comparison)])))
         if found.proven and found.verdict > judgement.verdict:
             judgement, wrong = replace(judgement, verdict=found.verdict), True
-    if wrong and not elementwise:
-        culprit = descend(context, comparison)
-        pointed = sample(context, leaf, gradient, culprit)
+    if wrong and comparison.probes:
+        pointed, cause = explain(context, leaf, reached, comparison)
+        alone = verdict(context, pointed)
+        if alone.proven and alone.verdict > judgement.verdict:
+            judgement = replace(judgement, verdict=alone.verdict)
     if judgement.imprecise:
         findings.append(_precision(leaf, judgement))
     if comparison.excuses:
@@ -110,26 +111,10 @@ def _check(
         verdict=judgement.verdict,
         worst=_worst(leaf, pointed),
         coverage=len(comparison.probes) / leaf.numel if elementwise else 0.0,
-        diagnosis=_diagnosis(context, leaf, pointed, reached) if wrong and pointed else None,
+        diagnosis=cause.said if cause else None,
+        confidence=cause.confidence if cause else None,
         proven=judgement.proven,
         reason=judgement.reason,
-    )
-
-
-def _diagnosis(context: Context, leaf: Leaf, pointed: Comparison, reached: bool) -> str | None:
-    positions = [probe.position for probe in pointed.probes if probe.position is not None]
-    return diagnose(
-        Evidence(
-            name=leaf.name,
-            shape=tuple(leaf.real().shape),
-            positions=torch.tensor(positions),
-            autograd=pointed.autograd,
-            numeric=pointed.numeric,
-            bars=pointed.bars,
-            values=leaf.real(leaf.origin).reshape(-1)[positions].double().cpu(),
-            reached=reached,
-            batch=context.baseline[0].shape[0] if context.baseline[0].dim() else 1,
-        )
     )
 
 

@@ -90,6 +90,7 @@ class TensorCheck:
     diagnosis: str | None = None
     proven: bool = False
     reason: str | None = None
+    confidence: float | None = None
     elements: Elements | None = field(default=None, repr=False)
     sweep: Sweep | None = field(default=None, repr=False)
 

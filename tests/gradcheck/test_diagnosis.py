@@ -1,0 +1,181 @@
+"""Every planted fault gets its own diagnosis, and none gets another's; random errors get none, or a true one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pytest_gradcheck import Verdict, check_gradients
+from pytest_gradcheck.diagnosis import Columns, Evidence, Gradient, diagnose
+from pytest_gradcheck.model import TensorCheck
+from tests.gradcheck.faults import FAULTS, FunctionClass
+from tests.gradcheck.functions import MatMul, Swish, planted
+
+
+def diagnosed(
+    function: FunctionClass, shapes: tuple[Any, ...], wrong: str, seed: int = 0, **options: Any
+) -> TensorCheck:
+    source = torch.Generator().manual_seed(seed + 1)
+    inputs = [torch.randn(shape, generator=source, dtype=torch.float64) for shape in shapes]
+    report = check_gradients(function, *inputs, checks=["vjp"], seed=seed, **options)
+    (check,) = (check for check in report.tensors if check.name == wrong)
+    return check
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_gets_its_diagnosis(fault: str, size: str) -> None:
+    case = FAULTS[fault]
+    shapes = case.small if size == "small" else case.large
+    check = diagnosed(case.function, shapes, case.wrong)
+    assert check.verdict is Verdict.WRONG
+    assert case.said in (check.diagnosis or "")
+    assert check.confidence is not None
+    assert 0.995 <= check.confidence <= 1.0
+
+
+class Known:
+    """A Jacobian, a cotangent and what follows from them: evidence without a subject."""
+
+    def __init__(self, seed: int, shape: tuple[int, ...] = (6, 7)) -> None:
+        self.source = torch.Generator().manual_seed(seed)
+        self.shape = shape
+        self.values = self.randn(*shape).flatten()
+        self.jacobian, self.cotangent = self.randn(self.values.numel(), 4, 5), self.randn(4, 5)
+        self.numeric = (self.jacobian * self.cotangent).flatten(1).sum(1)
+
+    def randn(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.source, dtype=torch.float64)
+
+    def evidence(self, autograd: Tensor) -> Evidence:
+        everything = torch.arange(self.numeric.numel())
+        return Evidence(
+            name="x",
+            shape=self.shape,
+            positions=everything,
+            autograd=autograd,
+            numeric=self.numeric,
+            bars=1e-12 * self.numeric.abs(),
+            values=self.values,
+            reached=True,
+            whole=autograd,
+            others=[Gradient("y", self.shape, self.randn(autograd.numel()))],
+            sizes=[("the batch size", 4), ("the number of elements", autograd.numel())],
+            multipliers=[("the tensor's own value", self.values)],
+            measure=lambda _: Columns(everything, [self.jacobian], [self.cotangent]),
+        )
+
+
+#: Wrong in ways that no cause describes.
+UNNAMED: dict[str, Callable[[Known], Tensor]] = {
+    "noise": lambda known: known.numeric + known.randn(known.numeric.numel()),
+    "noise of a percent": lambda known: known.numeric * (1 + 0.01 * known.randn(known.numeric.numel())),
+    "another gradient": lambda known: known.randn(known.numeric.numel()),
+    "a random factor each": lambda known: known.numeric * (known.randn(known.numeric.numel()) > 0),
+    "random signs": lambda known: known.numeric * known.randn(known.numeric.numel()).sign(),
+    "half of them doubled": lambda known: known.numeric * (1 + (known.randn(known.numeric.numel()) > 0)),
+    "shuffled": lambda known: known.numeric[torch.randperm(known.numeric.numel(), generator=known.source)],
+    "another cotangent": lambda known: (known.jacobian * known.randn(4, 5)).flatten(1).sum(1),
+    "a random part of the output": lambda known: (known.jacobian * known.cotangent * (known.randn(4, 5) > 0)).sum(
+        (1, 2)
+    ),
+    "nonlinear": lambda known: known.numeric.tanh() + 0.1 * known.numeric**2,
+    "of rank five": lambda known: known.numeric + (known.randn(6, 5) @ known.randn(5, 7)).flatten(),
+    "close to a sign": lambda known: -known.numeric * (1 + 1e-4 * known.randn(known.numeric.numel())),
+    "close to a factor": lambda known: 2 * known.numeric * (1 + 1e-4 * known.randn(known.numeric.numel())),
+    "all but one flipped": lambda known: torch.cat([known.numeric[:1] * 1.5, -known.numeric[1:]]),
+}
+
+
+@pytest.mark.parametrize("kind", UNNAMED)
+def test_errors_of_no_known_kind_get_no_diagnosis(kind: str) -> None:
+    for seed in range(50):
+        known = Known(seed)
+        assert diagnose(known.evidence(UNNAMED[kind](known))) is None
+
+
+def test_two_elements_prove_no_pattern_that_has_a_parameter() -> None:
+    for seed in range(50):
+        known = Known(seed, (2,))
+        cause = diagnose(known.evidence(known.randn(2)))
+        assert cause is None
+
+
+def test_one_element_is_called_a_sign_or_a_known_factor_but_never_any_factor() -> None:
+    known = Known(0, (1,))
+    flipped = diagnose(known.evidence(-known.numeric))
+    assert flipped is not None
+    assert flipped.said.startswith("the sign is flipped")
+    assert diagnose(known.evidence(1.37 * known.numeric)) is None
+
+
+def test_equal_elements_count_once() -> None:
+    """A gradient of ones that lost some looks like anything: only what is true of it may be said."""
+    known = Known(0, (1, 12))
+    known.numeric = torch.ones(12, dtype=torch.float64)
+    known.jacobian = torch.ones(12, 1, 1, dtype=torch.float64)
+    known.cotangent = torch.ones(1, 1, dtype=torch.float64)
+    lost = torch.tensor([0.0] + [1.0] * 11, dtype=torch.float64)
+    found = diagnose(known.evidence(lost))
+    assert found is not None
+    assert found.said == "only 1 of 12 elements differ, at [0, 0]; all others agree; there autograd is zero"
+
+
+def test_what_the_error_bars_cover_is_no_evidence() -> None:
+    known = Known(1)
+    evidence = replace(known.evidence(-known.numeric), bars=10 * known.numeric.abs())
+    assert diagnose(evidence) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_all_wrong_elements_of_many_are_found_and_named(count: int) -> None:
+    shape = (60, 50)
+    source = torch.Generator().manual_seed(count)
+    places = sorted(torch.randperm(3000, generator=source)[:count].tolist())
+
+    def spoil(g: Tensor) -> Tensor:
+        scale = torch.ones_like(g).flatten()
+        scale[places] = 1.5
+        return g * scale.view_as(g)
+
+    check = diagnosed(planted(Swish, spoil), (shape,), "input0", seed=count)
+    named = ", ".join(str(list(divmod(place, 50))) for place in places[:5])
+    assert check.diagnosis is not None
+    assert check.diagnosis.startswith(f"only {count} of 3,000 elements differ, at {named}")
+    assert check.worst is not None
+    assert check.worst.index in [divmod(place, 50) for place in places]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_wrong_weights_of_a_million_cost_some_hundred_forward_calls(count: int) -> None:
+    places = [123_456, 500_001, 999_999][:count]
+
+    def spoil(a: Tensor, b: Tensor) -> Any:
+        wrong = b.clone()
+        wrong.view(-1)[places] *= -2
+        return a, wrong
+
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 1000), torch.randn(1000, 1000)
+    report = check_gradients(planted(MatMul, spoil), x, weight, checks=["vjp"])
+    (check,) = (check for check in report.tensors if check.name == "input1")
+    named = ", ".join(str(list(divmod(place, 1000))) for place in places)
+    assert check.diagnosis is not None
+    assert f"only {count} of 1,000,000 elements differ, at {named}; all others agree" in check.diagnosis
+    assert "there autograd = -2 x numeric" in check.diagnosis or count == 1
+    # Bisection costs about twenty cuts of four calls an element; the rest is the sample beside them.
+    assert report.forward_calls < 460 + 500
+
+
+def test_an_error_everywhere_in_a_large_tensor_is_not_bisected() -> None:
+    torch.manual_seed(0)
+    report = check_gradients(planted(MatMul, lambda a, b: (a, b * b.detach().sign())), torch.randn(3, 300),
+                             torch.randn(300, 300), checks=["vjp"])  # fmt: skip
+    assert report.verdict is Verdict.WRONG
+    assert report.tensors[1].diagnosis is None
+    assert report.forward_calls < 800
