@@ -80,7 +80,7 @@ def unused(_: cst.Module, ctx: Context) -> None:
             name = node.name.value
             ctx.report(
                 node,
-                f"`{name}` is never applied: 0 layers are initialised by it, all keep torch's default; call"
+                f"`{name}` is never applied, so every layer keeps torch's default initialisation; call"
                 f" `.apply({name})` on the model after its layers are made",
             )
 
@@ -116,8 +116,8 @@ def copies(_: cst.Module, ctx: Context) -> None:
         if made is not None:
             ctx.report(
                 made,
-                "`apply` ignores what its function returns: this new tensor is thrown away and 0 layers are"
-                " initialised; fill the parameter in place",
+                "`apply` ignores what its function returns: this new tensor is thrown away and the layer"
+                " keeps its values; fill the parameter in place",
                 related=[(place.node, "applied here") for place in places],
             )
 

@@ -93,7 +93,7 @@ def _look(owner: ModuleClass, place: Attribute, held: HeldModules, ctx: Context)
         ctx.report(
             place.node,
             f"`self.{place.name}` is a plain {plain}: the layers in it are missing from parameters(), state_dict() "
-            f"and .to(), so 0 of their weights are trained or saved; use nn.{kind}",
+            f"and .to(), so they are neither trained nor saved; use nn.{kind}",
             fix=_fix(place, made, kind, uses, ctx) if all_known else None,
             related=[(modules[0], "a layer that is not registered")],
         )

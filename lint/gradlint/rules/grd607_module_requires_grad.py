@@ -47,7 +47,7 @@ def check(assign: cst.Assign, ctx: Context) -> None:
     module = ctx.code(place.value)
     ctx.report(
         place,
-        f"`{module}` is a module: this sets an attribute without effect, and 0 of its parameters change; use "
+        f"`{module}` is a module: this sets an attribute without effect, its parameters keep their own; use "
         f"`{module}.requires_grad_({ctx.code(assign.value)})`",
         fix=ctx.fix(Safety.SAFE, ctx.replace(assign, f"{module}.requires_grad_({ctx.code(assign.value)})")),
     )

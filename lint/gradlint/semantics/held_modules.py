@@ -23,6 +23,7 @@ _PARAMETRIC: Final = re.compile(
 )
 _CONTAINERS: Final = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
 _LISTS: Final = frozenset({"builtins.list", "builtins.tuple", "builtins.reversed"})
+_SWITCHES: Final = frozenset({"affine", "elementwise_affine"})
 _ADDING: Final = {"append": 0, "insert": 1, "extend": 0}
 
 
@@ -39,7 +40,7 @@ class HeldModules:
         name = self._names.full_name(value.func)
         if name in _CONTAINERS:
             return any(self._any(given.value, seen) for given in value.args)
-        return name is not None and self._class_has(name, seen)
+        return name is not None and not _is_without_weights(value) and self._class_has(name, seen)
 
     def _any(self, value: cst.CSTNode, seen: frozenset[str]) -> bool:
         return self.has_parameters(value, seen) or any(
@@ -49,10 +50,14 @@ class HeldModules:
     def _class_has(self, name: str, seen: frozenset[str]) -> bool:
         if _PARAMETRIC.match(name):
             return True
-        owner = self._classes.named(name)
-        if owner is None or not owner.is_module or name in seen:
+        if name in seen:
             return False
         within = seen | {name}
+        owner = self._classes.named(name)
+        if owner is None:
+            return self._class_elsewhere_has(name, within)
+        if not owner.is_module:
+            return False
         if any(self._class_has(base, within) for base in owner.bases if base is not None):
             return True
         places = [place for found in owner.attributes.values() for place in found]
@@ -61,6 +66,14 @@ class HeldModules:
             or (place.kind is AttributeKind.LAYER and self.has_parameters(place.value, within))
             for place in places
         )
+
+    def _class_elsewhere_has(self, name: str, seen: frozenset[str]) -> bool:
+        """Whether a module class of another file of the project makes parameters or layers that have them."""
+        facts = self._classes.project.find_class(name)
+        if facts is None or not self._classes.is_module(name):
+            return False
+        inside = (*facts.made, *(base for base in facts.bases if base is not None))
+        return any(each == "torch.nn.Parameter" or self._class_has(each, seen) for each in inside)
 
     def elements(self, value: cst.CSTNode | None) -> list[cst.BaseExpression] | None:
         """What is in a list, tuple, dict or comprehension that is written out; None when it is none of these."""
@@ -99,6 +112,12 @@ class HeldModules:
             return None
         binding = self._names.reference(value).binding
         return value if binding is not None and binding.kind is BindingKind.ASSIGNMENT else None
+
+
+def _is_without_weights(call: cst.Call) -> bool:
+    """Whether a normalisation is made without weights, or may be: `affine=False`, `elementwise_affine=flag`."""
+    switches = [given for given in call.args if given.keyword is not None and given.keyword.value in _SWITCHES]
+    return any(not (isinstance(given.value, cst.Name) and given.value.value == "True") for given in switches)
 
 
 def _is_none(value: cst.CSTNode | None) -> bool:
