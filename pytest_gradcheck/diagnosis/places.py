@@ -38,7 +38,7 @@ def tail(evidence: Evidence) -> Cause | None:
         if first and size - first > 1 and bool((wrong == (index >= first)).all()) and int(wrong.sum()) >= ENOUGH:
             if not evidence.everything and int(index[~wrong].max()) != first - 1:
                 continue  # not measured up to the seam: where the tail starts is not known
-            block = f"; is {size} no multiple of a block or tile of {first}?" if size % first else ""
+            block = f"; is {size} no multiple of the block size, {first} or a divisor of it?" if size % first else ""
             where = f"only from index {first} of axis {axis} on, to its end at {size - 1}{block}"
             return _said(evidence, where, evidence.numel // size * (size - first), 2 * size)
     return None

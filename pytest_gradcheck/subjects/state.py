@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer
 
 COMPLEX = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
 
@@ -27,8 +28,12 @@ def copied(module: nn.Module) -> nn.Module | None:
     """A deep copy without gradients, or None where the module does not allow one."""
     if any(parameter._backward_hooks for parameter in module.parameters()):
         return None  # deepcopy drops a tensor's hooks, and with them part of its gradient
+    # torch cannot copy a lazy module's buffers; they hold nothing but where and of what kind they will be.
+    lazy = {
+        id(b): UninitializedBuffer(False, b.device, b.dtype) for b in module.buffers() if type(b) is UninitializedBuffer
+    }
     try:
-        twin = copy.deepcopy(module)
+        twin = copy.deepcopy(module, lazy)
     except Exception:  # noqa: BLE001  deepcopy runs the user's own __deepcopy__ and __reduce__, which may raise anything
         return None
     twin.zero_grad(set_to_none=True)

@@ -200,7 +200,7 @@ FAULTS: dict[str, Planted] = {
         ((5, 6),),
     ),
     "last tile": Planted(
-        _where(lambda x: _rows(x) >= len(x) // 8 * 8), "no multiple of a block or tile of", ((11, 6),), ((28, 10),)
+        _where(lambda x: _rows(x) >= len(x) // 8 * 8), "no multiple of the block size", ((11, 6),), ((28, 10),)
     ),
     "border": Planted(_where(_rim), "only at the border of the last 2 axes", ((5, 6),), ((20, 20),)),
     "negative": Planted(_where(lambda x: x < 0), "only where input0 is negative", ((5, 6),)),
