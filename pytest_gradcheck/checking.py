@@ -18,6 +18,7 @@ from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker
 from pytest_gradcheck.model import Report, Verdict
 from pytest_gradcheck.options import KEY, VERDICT
+from pytest_gradcheck.reporting import record
 
 CHECK = "a gradient check"
 
@@ -68,6 +69,7 @@ class Checker:
         except UsageProblem as problem:
             raise problem.with_traceback(None)  # noqa: B904  its cause, the user's own error, stays; the engine's frames go
         self._item.user_properties.append((VERDICT, report.verdict.value))
+        record(self._item, report)
         if not report.passed:
             raise GradientMismatch(str(report), report)
         if report.verdict is not Verdict.GOOD:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ class Options:
         ini: The same from the ini file.
         modules: Whether marked layers of ordinary modules are collected.
         asked_devices: Whether the devices stand on the command line.
+        reports: Files to write a report of the session to.
         download: Whether Fashion-MNIST may be downloaded.
     """
 
@@ -57,6 +59,7 @@ class Options:
     ini: Mapping[str, Any]
     modules: bool
     asked_devices: bool = False
+    reports: tuple[Path, ...] = ()
     download: bool = False
 
     def spelled(self) -> list[str]:
@@ -95,6 +98,9 @@ def add(parser: pytest.Parser) -> None:
     modules = "collect marked layers of ordinary modules too, as --doctest-modules does with docstrings"
     group.addoption("--gradcheck-modules", action="store_true", dest="gradcheck_modules", default=None, help=modules)
     parser.addini("gradcheck_modules", modules, type="bool", default=None)
+    report = "write a report of all checks and runs to this file, .html or .json; repeat it for several"
+    group.addoption("--gradcheck-report", action="append", dest="gradcheck_report", metavar="PATH", help=report)
+    parser.addini("gradcheck_report", report, type="paths", default=None)
     root = "folder that holds FashionMNIST/raw/ with the IDX files (also: environment variable FASHION_MNIST_ROOT)"
     group.addoption("--fashion-mnist-root", dest="fashion_mnist_root", metavar="DIR", default=None, help=root)
     parser.addini("fashion_mnist_root", root, type="string", default=None)
@@ -130,6 +136,7 @@ def parse(config: pytest.Config) -> Options:
             ini=validate(ini, lambda name: f"ini option gradcheck_{name}"),
             modules=bool(config.getoption("gradcheck_modules") or _ini(config, "gradcheck_modules")),
             asked_devices=bool(asked),
+            reports=_reports(config),
             download=_switch(config, "fashion_mnist_download"),
         )
     except UsageProblem as problem:
@@ -148,6 +155,19 @@ def _switch(config: pytest.Config, name: str) -> bool:
     """An option that may be switched off again: the command line's word, else the ini's."""
     asked = config.getoption(name)
     return bool(_ini(config, name) if asked is None else asked)
+
+
+def _reports(config: pytest.Config) -> tuple[Path, ...]:
+    """The files of the command line, which count from where pytest was called, else those of the ini file."""
+    asked = config.getoption("gradcheck_report")
+    spelled = "--gradcheck-report" if asked else "ini option gradcheck_report"
+    here = config.invocation_params.dir
+    paths = [here / Path(path).expanduser() for path in asked or _ini(config, "gradcheck_report") or []]
+    if not paths or hasattr(config, "workerinput"):
+        return tuple(paths)
+    from pytest_gradcheck.render.document import check_path
+
+    return tuple(check_path(path, spelled) for path in dict.fromkeys(paths))
 
 
 def _ini(config: pytest.Config, name: str) -> Any:

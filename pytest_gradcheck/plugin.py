@@ -37,7 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker, and parses the options once."""
     config.addinivalue_line("markers", MARK_HELP)
-    config.stash[KEY] = options.parse(config)
+    config.stash[KEY] = parsed = options.parse(config)
+    if parsed.reports:
+        from pytest_gradcheck.reporting import Reporter
+
+        config.pluginmanager.register(Reporter(config, parsed.reports), "gradcheck-report")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

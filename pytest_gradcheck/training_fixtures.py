@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_gradcheck.data.loader import FashionMnist
     from pytest_gradcheck.model.health import GradientFlow
     from pytest_gradcheck.model.training import TrainingReport
+
+R = TypeVar("R", "TrainingReport", "GradientFlow")
 
 #: The seed of a test that uses these fixtures, so that a model built in its body has the same weights in any order.
 SEED = 0
@@ -37,6 +39,7 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
 
         report = train(model, batches, **{"device": gradcheck_device, **options})
         report = replace(report, rerun=f'pytest "{request.node.nodeid}"')
+        _record(request, report)
         if not report.passed:
             raise TrainingFailure(str(report), report)
         return report
@@ -46,15 +49,19 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
 
 
 @pytest.fixture
-def gradient_flow(gradcheck_device: str) -> Iterator[Callable[..., GradientFlow]]:
+def gradient_flow(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterator[Callable[..., GradientFlow]]:
     """One forward and backward pass, and how gradients change with depth.
 
     A function with the arguments of `pytest_gradcheck.gradient_flow`, whose `device` defaults to the one under test.
     The test's body starts from seed 0, as with `smoke_train`.
     """
     flow: Callable[..., GradientFlow] = load("pytest_gradcheck.training", "gradient_flow")
+
+    def run(model: Any, batch: Any, **options: Any) -> GradientFlow:
+        return _record(request, flow(model, batch, **{"device": gradcheck_device, **options}))
+
     with load("pytest_gradcheck.training.state", "seeded")(SEED):
-        yield lambda model, batch, **options: flow(model, batch, **{"device": gradcheck_device, **options})
+        yield run
 
 
 @pytest.fixture
@@ -73,6 +80,14 @@ def fashion_mnist(request: pytest.FixtureRequest, gradcheck_device: str) -> Iter
 
     with load("pytest_gradcheck.training.state", "seeded")(SEED):
         yield batches
+
+
+def _record(request: pytest.FixtureRequest, report: R) -> R:
+    """Keeps a report for the session's, and hands it on."""
+    from pytest_gradcheck.reporting import record
+
+    record(request.node, report)
+    return report
 
 
 def configured_root(config: pytest.Config) -> str | os.PathLike[str] | None:

@@ -66,6 +66,7 @@ class Sweep:
         autograd: What autograd claims along it.
         numeric: The best estimate; nan where there is none.
         error_bar: The error that this estimate claims, in the unit of `numeric`.
+        step: The step it came from; nan where there is none.
         noise: Error of one value of the function, in units of the function.
         steps: Steps of the central quotients, each half the one before it; in units of the input.
         quotients: `(J(t + h) - J(t - h)) / (2 h)` at each step h; nan off the domain.
@@ -75,6 +76,7 @@ class Sweep:
     autograd: float
     numeric: float
     error_bar: float
+    step: float
     noise: float
     steps: tuple[float, ...]
     quotients: tuple[float, ...]
@@ -82,8 +84,9 @@ class Sweep:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sweep:
         """The inverse of `dataclasses.asdict` after a trip through JSON."""
-        single = (decode_number(data[key]) for key in ("autograd", "numeric", "error_bar", "noise"))
-        return cls(data["where"], *single, *(tuple(map(decode_number, data[key])) for key in ("steps", "quotients")))
+        single = {key: decode_number(data[key]) for key in ("autograd", "numeric", "error_bar", "step", "noise")}
+        lists = {key: tuple(map(decode_number, data[key])) for key in ("steps", "quotients")}
+        return cls(where=data["where"], **single, **lists)  # type: ignore[arg-type]
 
 
 def rounded(value: float, digits: int) -> float:

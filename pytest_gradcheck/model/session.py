@@ -121,6 +121,7 @@ class SessionReport:
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise ValueError("this is no report of pytest-gradcheck")
         if data.get("version") != SESSION_VERSION:
-            raise ValueError(f"this report has version {data.get('version')!r}; version {SESSION_VERSION} is understood")
+            said = f"this report has version {data.get('version')!r}"
+            raise ValueError(f"{said}; version {SESSION_VERSION} is understood")
         own = {item.name: data[item.name] for item in fields(cls) if item.name in data}
         return cls(**{**own, "entries": tuple(map(Entry.from_dict, own.get("entries", ())))})
