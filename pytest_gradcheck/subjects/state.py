@@ -29,9 +29,8 @@ def copied(module: nn.Module) -> nn.Module | None:
     if any(parameter._backward_hooks for parameter in module.parameters()):
         return None  # deepcopy drops a tensor's hooks, and with them part of its gradient
     # torch cannot copy a lazy module's buffers; they hold nothing but where and of what kind they will be.
-    lazy = {
-        id(b): UninitializedBuffer(False, b.device, b.dtype) for b in module.buffers() if type(b) is UninitializedBuffer
-    }
+    blank: Any = UninitializedBuffer  # whose stub is that of a tensor
+    lazy = {id(own): blank(False, own.device, own.dtype) for own in module.buffers() if type(own) is blank}
     try:
         twin = copy.deepcopy(module, lazy)
     except Exception:  # noqa: BLE001  deepcopy runs the user's own __deepcopy__ and __reduce__, which may raise anything

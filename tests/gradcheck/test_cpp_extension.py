@@ -44,7 +44,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Any:
         pytest.skip("building a C++ extension needs a C++ compiler")
     from torch.utils.cpp_extension import load_inline
 
-    return load_inline(
+    return load_inline(  # type: ignore[no-untyped-call]
         "gradcheck_kernels",
         SOURCE,
         functions=["swish_forward", "swish_backward", "lost_tail"],

@@ -121,6 +121,10 @@ def test_a_compiled_function() -> None:
     assert check_gradients(compiled, torch.randn(6)).verdict is Verdict.GOOD
 
 
+def _tripled(module: nn.Module, inward: Any, outward: Any) -> Any:
+    return (3 * inward[0],)
+
+
 def test_hooks_of_modules_run_and_count() -> None:
     calls: list[str] = []
     layer = nn.Linear(3, 2)
@@ -128,7 +132,7 @@ def test_hooks_of_modules_run_and_count() -> None:
     layer.register_forward_hook(lambda module, args, output: 2 * output)
     assert check_gradients(layer, torch.randn(4, 3)).verdict is Verdict.GOOD
     assert calls
-    layer.register_full_backward_hook(lambda module, inward, outward: (3 * inward[0],))
+    layer.register_full_backward_hook(_tripled)
     wrong = check_gradients(layer, torch.randn(4, 3))
     assert said(wrong) == {"input0": Verdict.WRONG, "weight": Verdict.GOOD, "bias": Verdict.GOOD}
     assert "autograd = 3 x numeric" in str(wrong)
