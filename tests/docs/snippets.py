@@ -1,7 +1,8 @@
-"""The README's examples: written to files, run as the README says, and their output compared or written back.
+"""The examples of the README and of docs/: written to files, run as said, their output compared or written back.
 
 A fenced block under `<!-- file: NAME -->` is a file; one under `<!-- output: COMMAND -->` is what the command prints in
-the directory of the files above it. `python -m tests.docs.snippets` writes the present output into the README.
+the directory of the files above it (a `console` block starts with the command itself). `python -m tests.docs.snippets`
+writes the present output into every page.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-BLOCK = re.compile(r"<!-- (?P<kind>file|output): (?P<what>[^\n]+?) -->\n```\w*\n(?P<text>.*?)```", re.DOTALL)
+#: Every page whose examples run; a test holds that no other page of docs/ shows Python or a console.
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "explanation").glob("*.md")))
+BLOCK = re.compile(
+    r"<!-- (?P<kind>file|output): (?P<what>[^\n]+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,12 @@ class Block:
     what: str
     text: str
     span: tuple[int, int]
+    language: str = ""
 
 
 def blocks(document: str) -> list[Block]:
     """Every marked block in order."""
-    return [Block(m["kind"], m["what"], m["text"], m.span("text")) for m in BLOCK.finditer(document)]
+    return [Block(m["kind"], m["what"], m["text"], m.span("text"), m["language"]) for m in BLOCK.finditer(document)]
 
 
 def outputs(document: str, folder: Path) -> Iterator[tuple[Block, str]]:
@@ -44,7 +51,8 @@ def outputs(document: str, folder: Path) -> Iterator[tuple[Block, str]]:
             (folder / block.what).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.what).write_text(block.text)
         else:
-            yield block, run(block.what, folder)
+            printed = run(block.what, folder)
+            yield block, f"$ {block.what}\n{printed}" if block.language == "console" else printed
 
 
 def run(command: str, folder: Path) -> str:
@@ -75,18 +83,27 @@ def normal(output: str) -> str:
     output = re.sub(r"\d+(\.\d+)?( ?m?s\b)", r"#\2", output)
     output = re.sub(r"\d+ forward calls", "# forward calls", output)
     output = re.sub(r"0x[0-9a-f]+", "0x#", output)
+    output = re.sub(r"\d+(\.\d+)?% of the rest", "#% of the rest", output)
+    output = re.sub(r" \(0:\d\d:\d\d\)", "", output)  # pytest writes a long time twice
+    output = re.sub(r"^ +\^+\n", "", output, flags=re.MULTILINE)  # Python 3.10 does not point into a line
     output = re.sub(r"\d\.\de[-+]\d\d", "#e#", output)
     return re.sub(r"=+", "=", output)
 
 
 def main() -> None:
-    """Writes the present output of every command into the README."""
-    document = README.read_text()
+    """Writes the present output of every command into the pages that are named, or into all of them."""
+    for page in [Path(name).resolve() for name in sys.argv[1:]] or PAGES:
+        document = rewritten(page.read_text())
+        page.write_text(with_rules(document) if page == README else document)
+
+
+def rewritten(document: str) -> str:
+    """The document with the present output of its commands."""
     with tempfile.TemporaryDirectory() as folder:
         for block, output in reversed(list(outputs(document, Path(folder)))):
             start, end = block.span
             document = document[:start] + output + document[end:]
-    README.write_text(with_rules(document))
+    return document
 
 
 def with_rules(document: str) -> str:
