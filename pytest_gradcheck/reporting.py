@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Generator
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_gradcheck.environment import environment
 from pytest_gradcheck.options import KEY
 
 if TYPE_CHECKING:
@@ -122,26 +121,6 @@ class Reporter:
             said += f"python -m pytest_gradcheck render {shlex.quote(_near(written, self._config))}"
         self._said.append(said)
         return True
-
-
-def environment() -> dict[str, str]:
-    """Versions, devices and threads of this process; what is not loaded is left out, and nothing is loaded for it."""
-    from pytest_gradcheck import __version__
-
-    found = {
-        "pytest-gradcheck": __version__,
-        "python": platform.python_version(),
-        "pytest": pytest.__version__,
-        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-    }
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        found |= {"torch": str(torch.__version__), "threads": str(torch.get_num_threads())}
-        if torch.cuda.is_initialized():
-            names = {torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())}
-            found["devices"] = ", ".join(sorted(names))
-    numpy: Any = sys.modules.get("numpy")
-    return found if numpy is None else found | {"numpy": str(numpy.__version__)}
 
 
 def _entries(item: pytest.Item, report: Any) -> list[dict[str, Any]]:
