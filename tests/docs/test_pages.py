@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs import reference
 from tests.docs.pictures import FOLDER, PICTURES, draw, numbers
 from tests.docs.snippets import PAGES, README, ROOT, blocks, normal, outputs, with_rules
 
@@ -71,3 +72,7 @@ def test_a_picture_shows_what_is_measured_today(name: str, tmp_path: Path) -> No
     draw(name, found, tmp_path / "picture.svg")
     assert "<svg" in (tmp_path / "picture.svg").read_text()
     assert (FOLDER / f"{name}.svg").is_file()
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    assert reference.PAGE.read_text() == reference.document(), "run `python -m tests.docs.reference` and look at the change"
