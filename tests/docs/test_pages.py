@@ -75,4 +75,5 @@ def test_a_picture_shows_what_is_measured_today(name: str, tmp_path: Path) -> No
 
 
 def test_the_reference_is_that_of_the_code() -> None:
-    assert reference.PAGE.read_text() == reference.document(), "run `python -m tests.docs.reference` and look at the change"
+    said = "run `python -m tests.docs.reference` and look at the change"
+    assert reference.PAGE.read_text() == reference.document(), said
