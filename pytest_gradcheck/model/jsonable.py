@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -48,3 +48,20 @@ def known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     """The items of `data` that are fields of the dataclass `kind`: what a newer version added is left out."""
     names = {field.name for field in fields(kind)}
     return {key: value for key, value in data.items() if key in names}
+
+
+def pruned(kind: Any, data: Any) -> Any:
+    """`data` without what the type `kind` does not know, however deep inside: a newer version's report still reads.
+
+    Args:
+        kind: A dataclass, or the type of one of its fields.
+        data: JSON's own types, as `encode` made them of such a value.
+    """
+    if is_dataclass(kind) and isinstance(data, Mapping):
+        hints = get_type_hints(kind)
+        kept = {key: pruned(hints[key], value) for key, value in data.items() if key in hints}
+        return kept | {key: data[key] for key in ("version",) if key in data}
+    inner = [part for part in get_args(kind) if is_dataclass(part) or get_args(part)]
+    if not inner:
+        return data
+    return [pruned(inner[0], item) for item in data] if isinstance(data, list) else pruned(inner[0], data)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_gradcheck.model.gradients import Report, Verdict
 from pytest_gradcheck.model.health import GradientFlow
+from pytest_gradcheck.model.jsonable import known, pruned
 from pytest_gradcheck.model.training import TrainingReport
 
 FORMAT = "pytest-gradcheck report"
@@ -29,7 +30,7 @@ class Entry:
     Attributes:
         id: Node id of the test, or what the command line was asked to check.
         kind: "gradient", "training", "flow", or "none" where the test ended before there was a report.
-        outcome: How the test ended: one of `OUTCOMES`.
+        outcome: How the test ended: "failed", "error", "xpassed", "passed", "xfailed" or "skipped".
         report: What was found; None for the kind "none" and for kinds of newer versions.
         message: Why there is no report, or why the test ended as it did; None where the report says it.
         worker: Name of the pytest-xdist worker, or None.
@@ -76,10 +77,10 @@ class Entry:
         Raises:
             ValueError: The report inside is of another version.
         """
-        own = {item.name: data[item.name] for item in fields(cls) if item.name in data}
+        own = known(cls, data)
         reader = KINDS.get(own["kind"])
         found = own.get("report")
-        own["report"] = None if found is None or reader is None else reader.from_dict(found)
+        own["report"] = None if found is None or reader is None else reader.from_dict(pruned(reader, found))
         if found is not None and reader is None:
             own["message"] = own.get("message") or f"this version cannot show reports of the kind {own['kind']!r}"
         return cls(**own)
@@ -123,5 +124,5 @@ class SessionReport:
         if data.get("version") != SESSION_VERSION:
             said = f"this report has version {data.get('version')!r}"
             raise ValueError(f"{said}; version {SESSION_VERSION} is understood")
-        own = {item.name: data[item.name] for item in fields(cls) if item.name in data}
+        own = known(cls, data)
         return cls(**{**own, "entries": tuple(map(Entry.from_dict, own.get("entries", ())))})
