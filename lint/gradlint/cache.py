@@ -120,7 +120,8 @@ def _head(body: bytes) -> bytes:
 def gradlint_digest() -> str:
     """This gradlint: its version, its files as they are on disk, the parser below it and the running Python."""
     here = Path(__file__).parent
-    files = sorted(path for part in (here, here / "rules", here / "semantics") for path in part.glob("*.py"))
+    parts = (here, here / "documents", here / "rules", here / "semantics")
+    files = sorted(path for part in parts for path in part.glob("*.py"))
     parser = find_spec("libcst")
     origin = Path(parser.origin) if parser is not None and parser.origin else here
     stats = [(path.name, stat.st_size, stat.st_mtime_ns) for path in (*files, origin) for stat in (path.stat(),)]

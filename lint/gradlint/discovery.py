@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gradlint.documents import SUFFIXES
 from gradlint.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from gradlint.config import Configs
 
 STDIN: Final = "-"
-_SUFFIX: Final = ".py"
 # Beside hidden folders and virtual environments (by their pyvenv.cfg, whatever their name).
 _SKIPPED: Final = frozenset(
     ("__pycache__", "__pypackages__", "_build", "build", "dist", "node_modules", "site-packages", "venv")
@@ -67,8 +67,8 @@ def _kind(path: Path, text: str) -> str:
         raise UsageProblem(f"{text}: {said}{hint}") from None
     if stat.S_ISDIR(mode):
         return "folder"
-    if path.suffix != _SUFFIX:
-        raise UsageProblem(f"{text}: not a {_SUFFIX} file")
+    if not path.name.endswith(SUFFIXES):
+        raise UsageProblem(f"{text}: not a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
     if not stat.S_ISREG(mode):
         raise UsageProblem(f"{text}: not a regular file")
     return "file"
@@ -94,7 +94,7 @@ def _walk(top: Path, configs: Configs, found: Found) -> list[Path]:
             if _is_folder(entry):
                 if not _is_skipped(entry.name) and not config.excludes(path):
                     waiting.append(path)
-            elif entry.name.endswith(_SUFFIX) and _is_file(entry) and not config.excludes(path):
+            elif entry.name.endswith(SUFFIXES) and _is_file(entry) and not config.excludes(path):
                 files.append(path)
     return files
 

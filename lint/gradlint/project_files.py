@@ -55,7 +55,12 @@ def _listing(folder: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def place_of(path: Path, project: Path, folders: Folders) -> Place:
-    """Where a file stands: in the package around it, else in its project's folders."""
+    """Where a file stands: in the package around it, else in its project's folders.
+
+    Notebooks and Markdown are no modules; they import as if run in their folder.
+    """
+    if path.suffix not in (".py", ""):
+        return Place("__main__", False, tuple(dict.fromkeys(map(str, (path.parent, project, project / "src")))))
     is_package = path.stem == "__init__"
     parts = [] if is_package else [path.stem]
     top = path.parent

@@ -9,6 +9,7 @@ import tokenize
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from gradlint.errors import UnreadableFile
 from gradlint.model import Position, Range
@@ -16,15 +17,27 @@ from gradlint.model import Position, Range
 _LINE_END = re.compile(r"\r\n?|\n")
 
 
+class CellLine(NamedTuple):
+    """Where a line of a notebook's code stands: its cell, the line in there, and the line in the file. All from 1."""
+
+    cell: int
+    line: int
+    file_line: int
+
+
 @dataclass(frozen=True)
 class Source:
-    """The text of one file and where its lines begin; positions count code points from 1, a BOM is no part of it."""
+    """The text of one file and where its lines begin; positions count code points from 1, a BOM is no part of it.
+
+    `cell_lines` says of each line where it comes from, if the text is that of a notebook's cells.
+    """
 
     path: str
     text: str
     encoding: str = "utf-8"
     module: str = "__main__"
     is_package: bool = False
+    cell_lines: tuple[CellLine, ...] = ()
 
     @classmethod
     def decode(cls, data: bytes, path: str, *, module: str = "__main__", is_package: bool = False) -> Source:
@@ -62,6 +75,10 @@ class Source:
     def offset(self, position: Position) -> int:
         """The offset of a line and column."""
         return self.line_starts[position.line - 1] + position.column - 1
+
+    def cell_line(self, line: int) -> CellLine | None:
+        """Where a line comes from; None where the text is no notebook's."""
+        return self.cell_lines[min(line, len(self.cell_lines)) - 1] if self.cell_lines else None
 
     def slice(self, where: Range) -> str:
         """The text of a range."""

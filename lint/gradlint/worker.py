@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gradlint.documents import read
 from gradlint.engine import lint_source
 from gradlint.errors import UnreadableFile
 from gradlint.fix import fix_all
@@ -14,10 +15,10 @@ from gradlint.own import unreadable, with_fingerprints
 from gradlint.project_files import AskedFiles
 from gradlint.rules import RULES, UNREADABLE
 from gradlint.semantics.project import ProjectIndex
-from gradlint.source import Source
 from gradlint.suppress import apply, skips_file
 
 if TYPE_CHECKING:
+    from gradlint.documents.document import Document
     from gradlint.job import Job
     from gradlint.model import Violation
     from gradlint.project_files import FactsStore
@@ -30,25 +31,27 @@ def run(job: Job, store: FactsStore) -> Outcome:
     files = AskedFiles(store, job.place)
     place = job.place
     try:
-        source = Source.decode(job.data, job.name, module=place.module, is_package=place.is_package)
+        document = read(job.data, job.name, module=place.module, is_package=place.is_package)
+        source = document.source
     except UnreadableFile as problem:
         return Outcome((unreadable(job.name, problem),))
-    if skips_file(source.text):
+    if not source.text.strip() or skips_file(source.text):
         return Outcome(())
 
-    def lint(version: Source) -> list[Violation]:
+    def lint(version: Document) -> list[Violation]:
         return _lint(version, job.plan, ProjectIndex(files))
 
-    if job.fix is None or source.encode(source.text) != job.data:
-        return Outcome(tuple(lint(source)), files.needs())
-    changed, left, count = fix_all(source, job.fix, lint)
-    new = changed.encode(changed.text) if changed.text != source.text else None
+    if job.fix is None or document.encode() != job.data:
+        return Outcome(tuple(lint(document)), files.needs())
+    changed, left, count = fix_all(document, job.fix, lint)
+    new = changed.encode() if changed.shown.text != document.shown.text else None
     return Outcome(tuple(left), files.needs(), new, count)
 
 
-def _lint(source: Source, plan: Plan, project: ProjectIndex) -> list[Violation]:
+def _lint(document: Document, plan: Plan, project: ProjectIndex) -> list[Violation]:
+    source = document.source
     found = lint_source(source, plan.settings, _rules(plan.selection.active), project)
-    left = with_fingerprints(apply(found, source, plan.selection), source)
+    left = document.reported(with_fingerprints(apply(found, source, plan.selection), source))
     judged = [violation if violation.code == UNREADABLE.code else plan.judged(violation) for violation in left]
     return sorted(filter(plan.shows, judged), key=lambda violation: violation.sort_key)
 

@@ -17,7 +17,7 @@ def render(page: Page) -> str:
 
 
 def _line(violation: Violation, page: Page) -> str:
-    style, start = page.style, violation.range.start
-    place = style.bold(f"{plain(violation.path)}:{start.line}:{start.column}:")
+    style = page.style
+    place = style.bold(f"{page.place(violation.path, violation.range.start)}:")
     star = f"{style.cyan('[*]')} " if page.fixable(violation) else ""
     return f"{place} {style.red(violation.code)} {star}{plain(violation.message)}"

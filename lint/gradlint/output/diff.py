@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from gradlint.source import Source
+from gradlint.documents import raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ def render(changed: Iterable[Changed]) -> str:
 
 
 def _one(change: Changed) -> str:
-    before, after = (Source.decode(data, change.name).text for data in (change.old, change.new))
+    before, after = (raw(data, change.name) for data in (change.old, change.new))
     old, new = _LINES.findall(before), _LINES.findall(after)
     lines = difflib.unified_diff(old, new, change.name, change.name)
     return "".join(line if line.endswith(("\n", "\r")) else f"{line}\n\\ No newline at end of file\n" for line in lines)

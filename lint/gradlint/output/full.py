@@ -25,28 +25,26 @@ _MOST_COLUMNS: Final = 160
 
 def render(page: Page) -> str:
     """The violations, a blank line between them, then the totals."""
-    sources = page.sources()
-    blocks = ["\n".join(_block(violation, page, sources)) for violation in page.violations]
+    blocks = ["\n".join(_block(violation, page)) for violation in page.violations]
     unsafe = sum(violation.fix is not None and not page.fixable(violation) for violation in page.violations)
     more = f"\n{unsafe} more can be fixed with --unsafe-fixes." if unsafe else ""
     return "\n\n".join([*blocks, page.totals + more])
 
 
-def _block(violation: Violation, page: Page, sources: dict[str, Source]) -> Iterator[str]:
-    style, start = page.style, violation.range.start
-    place = style.bold(f"{plain(violation.path)}:{start.line}:{start.column}:")
+def _block(violation: Violation, page: Page) -> Iterator[str]:
+    style = page.style
+    place = style.bold(f"{page.place(violation.path, violation.range.start)}:")
     star = f" {style.cyan('[*]')}" if page.fixable(violation) else ""
     code = _coloured(violation.level, f"{violation.code} {violation.name}", style)
     yield f"{place} {code}{star}: {plain(violation.message)}"
-    source = sources.get(violation.path)
+    source = page.source(violation.path)
     digits = max(len(str(where.end.line)) for where in (violation.range, *(each.range for each in violation.related)))
     if source is not None:
         yield from _excerpt(source, violation.range, digits, style)
     for each in violation.related[:_MOST_RELATED]:
-        line, column = each.range.start
-        yield f"{' ' * digits} {style.dim('=')} {plain(each.path)}:{line}:{column}: {plain(each.message)}"
-        if each.path in sources:
-            yield from _excerpt(sources[each.path], each.range, digits, style)
+        yield f"{' ' * digits} {style.dim('=')} {page.place(each.path, each.range.start)}: {plain(each.message)}"
+        if (there := page.source(each.path)) is not None:
+            yield from _excerpt(there, each.range, digits, style)
     if (hidden := len(violation.related) - _MOST_RELATED) > 0:
         yield f"{' ' * digits} {style.dim('=')} and {hidden} more"
     if violation.fix is not None and source is not None:
@@ -71,7 +69,8 @@ def _excerpt(source: Source, where: Range, digits: int, style: Style) -> Iterato
         text = plain(line)
         if len(text) > _MOST_COLUMNS:
             text, marked = f"{text[:_MOST_COLUMNS]} ...", max(min(marked, _MOST_COLUMNS - before), 0)
-        yield f"{style.dim(f'{number:>{digits}} |')} {text}".rstrip()
+        cell_line = source.cell_line(number)
+        yield f"{style.dim(f'{cell_line.line if cell_line else number:>{digits}} |')} {text}".rstrip()
         if marked:
             yield f"{style.dim(' ' * digits + ' |')} {' ' * before}{style.red('^' * marked)}"
     if last >= start.line + _MOST_LINES:

@@ -16,11 +16,11 @@ _COMMANDS: Final = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: 
 
 def render(page: Page) -> str:
     """`::error file=...,line=...::message`, one line a violation."""
-    return "\n".join(map(_command, page.violations))
+    return "\n".join(_command(violation, page) for violation in page.violations)
 
 
-def _command(violation: Violation) -> str:
-    start, end = violation.range
+def _command(violation: Violation, page: Page) -> str:
+    start, end = page.in_file(violation.path, violation.range)
     fields = {
         "title": f"{violation.code} {violation.name}",
         "file": violation.path,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gradlint.documents import NOTEBOOK, shown
 from gradlint.edits import is_fixable
 from gradlint.errors import UnreadableFile
-from gradlint.model import Safety
-from gradlint.output.terminal import Style
-from gradlint.source import Source
+from gradlint.model import Position, Range, Safety
+from gradlint.output.terminal import Style, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gradlint.model import Violation
+    from gradlint.source import CellLine, Source
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,32 @@ class Page:
         fixable = sum(map(self.fixable, self.violations))
         return f"Found {len(self.violations)} problems ({fixable} fixable)."
 
-    def sources(self) -> dict[str, Source]:
-        """The text of each file with violations that can be decoded."""
-        found: dict[str, Source] = {}
-        for path, data in self.contents.items():
+    @cached_property
+    def _sources(self) -> dict[str, Source | None]:
+        return {}
+
+    def source(self, path: str) -> Source | None:
+        """The text in which a file's violations stand; None where it cannot be read."""
+        if path not in self._sources:
+            self._sources[path] = None
             with suppress(UnreadableFile):
-                found[path] = Source.decode(data, path)
-        return found
+                self._sources[path] = shown(self.contents[path], path) if path in self.contents else None
+        return self._sources[path]
+
+    def cell_line(self, path: str, line: int) -> CellLine | None:
+        """Where a line of a notebook stands; None in other files."""
+        source = self.source(path) if path.endswith(NOTEBOOK) else None
+        return source.cell_line(line) if source else None
+
+    def place(self, path: str, at: Position) -> str:
+        """`path:line:column`, in a notebook `path:cell N:line:column` with the line counted in the cell."""
+        found = self.cell_line(path, at.line)
+        where = f"cell {found.cell}:{found.line}" if found else f"{at.line}"
+        return f"{plain(path)}:{where}:{at.column}"
+
+    def in_file(self, path: str, where: Range) -> Range:
+        """A range in the file itself: of a notebook, whose lines are strings in JSON, whole lines from column 1."""
+        first, last = self.cell_line(path, where.start.line), self.cell_line(path, where.end.line)
+        if first is None or last is None:
+            return where
+        return Range(Position(first.file_line, 1), Position(last.file_line, 1))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.lint.cli.code import BROKEN, CLEAN, SATURATED, TYPO
 from tests.lint.cli.conftest import Cli, Write
+from tests.lint.cli.notebooks import notebook
 
 BASE = "import torch.nn as nn\n\n\nclass Base(nn.Module):\n    pass\n"
 # GRD703 on an instance has no fix where the class is known to be a module.
@@ -51,6 +52,11 @@ def some_project(write: Write, count: int = 60) -> None:
     for number in range(count):
         write(f"pkg/m{number}.py", contents[number % len(contents)])
         write(f"pkg/user{number}.py", USER.format(package="pkg" if number % 2 else "pkg.base"))
+    for number in range(min(4, count)):
+        user = USER.format(package="base" if number % 2 else "pkg.base")
+        write(f"pkg/n{number}.ipynb", notebook("%time\n", CLEAN, *TYPO.splitlines()[:number], user))
+        run = f"```{{.python .input}}\nx = 1{')' * (number % 2)}\n```\n"
+        write(f"pkg/r{number}.md", f"# A\n\n  ```python\n{TYPO}{user}  ```\n{run}")
 
 
 def test_cold_warm_one_and_several_processes_and_any_order_agree(cli: Cli, write: Write) -> None:
@@ -62,7 +68,7 @@ def test_cold_warm_one_and_several_processes_and_any_order_agree(cli: Cli, write
     assert report(cli, "--jobs", "2") == cold
     assert len(cache_files()) == 1
     assert report(cli, "--jobs", "1") == cold
-    names = [str(path) for path in Path("pkg").glob("*.py")]
+    names = [str(path) for path in Path("pkg").iterdir()]
     random.Random(0).shuffle(names)
     assert cli(*names, "--output-format", "json").out == cold
     assert cli(*names, "--output-format", "json", "--no-cache").out == cold

@@ -25,6 +25,13 @@ def test_folders_are_searched_in_one_order_and_each_file_is_found_once(cli: Cli,
     assert files(cli, "b.py", "a", ".", "./a/../a.py", str(Path("b.py").absolute())) == expected
 
 
+def test_all_kinds_of_files_with_python_are_found(cli: Cli, write: Write) -> None:
+    for name in ("a.py", "b.ipynb", "c.md", "d.markdown", "e.rst", "f.PY", ".ipynb_checkpoints/b-checkpoint.ipynb"):
+        write(name)
+    assert files(cli) == ["a.py", "b.ipynb", "c.md"]
+    assert files(cli, "c.md", "b.ipynb") == ["b.ipynb", "c.md"]
+
+
 def test_hidden_folders_environments_and_build_folders_are_passed_over(cli: Cli, write: Write) -> None:
     hidden = (".tox", "build", "dist", "__pycache__", "node_modules", "site-packages", "x.egg-info", "venv")
     for folder in (*hidden, "my_env", "src/build"):
@@ -58,7 +65,7 @@ def test_a_pipe_is_no_file(cli: Cli, write: Write) -> None:
     [
         ("gone.py", "gone.py: no such file or folder"),
         ("a.py/b", "a.py/b: no such file or folder"),
-        ("notes.txt", "notes.txt: not a .py file"),
+        ("notes.txt", "notes.txt: not a .py, .ipynb or .md file"),
         ("./rules", "./rules: no such file or folder"),
         ("bad\0name", "null"),
     ],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gradlint.documents.document import Document, Script
 from gradlint.edits import applied, compatible
 from gradlint.fix import fix_all
 from gradlint.model import Edit, Fix, Level, Position, Range, Safety, Violation
@@ -116,38 +117,38 @@ def test_of_two_conflicting_fixes_the_later_waits() -> None:
 
 
 def test_rounds_go_on_until_nothing_is_left() -> None:
-    def lint(source: Source) -> list[Violation]:
+    def lint(document: Document) -> list[Violation]:
         # Two fixes that conflict in the first round.
-        return [violation(edit(1, 3, "b"))] * source.text.startswith("aa") + [
+        return [violation(edit(1, 3, "b"))] * document.shown.text.startswith("aa") + [
             violation(edit(2, 4, "c"))
-        ] * source.text.startswith("aaa")
+        ] * document.shown.text.startswith("aaa")
 
-    source, left, count = fix_all(Source("a.py", "aaaa\n"), Safety.SAFE, lint)
-    assert (source.text, left, count) == ("ba\n", [], 1) or source.text == "baa\n"
+    document, left, count = fix_all(Script(Source("a.py", "aaaa\n")), Safety.SAFE, lint)
+    assert (document.shown.text, left, count) == ("ba\n", [], 1) or document.shown.text == "baa\n"
 
 
 def test_a_fix_that_breaks_the_syntax_is_dropped_and_the_others_are_kept() -> None:
     good, bad = violation(edit(1, 2, "y")), violation(edit(5, 6, "= ="))
 
-    def lint(source: Source) -> list[Violation]:
-        return [bad, *([good] if source.text.startswith("x") else [])]
+    def lint(document: Document) -> list[Violation]:
+        return [bad, *([good] if document.shown.text.startswith("x") else [])]
 
-    source, left, count = fix_all(Source("a.py", "x = 1\n"), Safety.SAFE, lint)
-    assert (source.text, left, count) == ("y = 1\n", [bad], 1)
+    document, left, count = fix_all(Script(Source("a.py", "x = 1\n")), Safety.SAFE, lint)
+    assert (document.shown.text, left, count) == ("y = 1\n", [bad], 1)
 
 
 def test_a_fix_that_the_encoding_cannot_hold_is_dropped() -> None:
     one = violation(edit(1, 2, "é"))
-    source, left, count = fix_all(Source("a.py", "x = 1\n", "ascii"), Safety.SAFE, lambda _: [one])
-    assert (source.text, left, count) == ("x = 1\n", [one], 0)
+    document, left, count = fix_all(Script(Source("a.py", "x = 1\n", "ascii")), Safety.SAFE, lambda _: [one])
+    assert (document.shown.text, left, count) == ("x = 1\n", [one], 0)
 
 
 def test_fixes_that_undo_each_other_end() -> None:
-    def lint(source: Source) -> list[Violation]:
-        return [violation(edit(1, 2, "y" if source.text.startswith("x") else "x"))]
+    def lint(document: Document) -> list[Violation]:
+        return [violation(edit(1, 2, "y" if document.shown.text.startswith("x") else "x"))]
 
-    source, left, count = fix_all(Source("a.py", "x = 1\n"), Safety.SAFE, lint)
-    assert (source.text, len(left), count) == ("y = 1\n", 1, 1)
+    document, left, count = fix_all(Script(Source("a.py", "x = 1\n")), Safety.SAFE, lint)
+    assert (document.shown.text, len(left), count) == ("y = 1\n", 1, 1)
 
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
