@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pytest_gradcheck.checks import CHECKS
+from pytest_gradcheck.checks.agree import explained
 from pytest_gradcheck.checks.base import Context, Deadline, Outcome
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
@@ -135,7 +136,7 @@ def _answers(context: Context) -> Outcome:
 
 
 def _backward_raised(subject: Subject, error: Exception) -> Outcome:
-    said = f"the backward raised {type(error).__name__}: {error}"
+    said = f"the backward raised {explained(error)}"
     checks = [
         TensorCheck(
             leaf.name, tuple(leaf.tensor.shape), float("nan"), float("inf"), Verdict.WRONG, None, 0.0, said, True

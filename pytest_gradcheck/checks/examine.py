@@ -9,7 +9,7 @@ from pytest_gradcheck.checks.base import Context
 from pytest_gradcheck.checks.probes import Probe
 from pytest_gradcheck.numerics.comparison import PROOF
 from pytest_gradcheck.numerics.directions import generator, signed
-from pytest_gradcheck.numerics.kink import Shape, look_closer
+from pytest_gradcheck.numerics.kink import Corner, Shape, look_closer
 from pytest_gradcheck.numerics.stencil import UNKNOWN, Derivative, Line, one_sided, sweep
 
 #: How far a point is moved to see whether a disagreement at a kink is the kink's or the gradient's.
@@ -23,10 +23,12 @@ class Look:
     Attributes:
         derivative: The better estimate; `UNKNOWN` where there is none.
         excuse: "kink", "kinks", "jump" or "domain edge" where the two gradients need not agree here, else None.
+        corner: The slopes on both sides, where the point is a kink and autograd's value lies outside of them.
     """
 
     derivative: Derivative
     excuse: str | None = None
+    corner: Corner | None = None
 
 
 def examine(context: Context, probe: Probe) -> Look:
@@ -48,7 +50,7 @@ def examine(context: Context, probe: Probe) -> Look:
     if not alone and _heals(context, probe):
         return Look(middle, "kinks")
     nearest = corner.low if probe.autograd < corner.low else corner.high
-    return Look(Derivative(nearest, corner.bar))
+    return Look(Derivative(nearest, corner.bar), corner=corner)
 
 
 def _smooth(line: Line, noise: float) -> Look:

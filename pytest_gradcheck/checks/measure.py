@@ -13,6 +13,7 @@ from pytest_gradcheck.checks.examine import examine
 from pytest_gradcheck.checks.probes import Probe
 from pytest_gradcheck.model import Verdict
 from pytest_gradcheck.numerics.comparison import PROOF, Judgement, band, judge
+from pytest_gradcheck.numerics.kink import Corner
 from pytest_gradcheck.numerics.stencil import Derivative, central, richardson, sweep
 
 #: Excuses that certify the gradient: it was compared with the slopes beside the point.
@@ -32,6 +33,7 @@ class Comparison:
         bars: Error bars of `numeric`; float64, shape (n,).
         excuses: Probes that need not agree, by position in `probes`: "kink", "kinks", "jump" or "domain edge".
         confirmed: Probes whose difference was proven by a closer look.
+        corners: Probes through a kink that autograd's value is no slope of, with the slopes on both sides.
     """
 
     probes: list[Probe]
@@ -40,6 +42,7 @@ class Comparison:
     bars: torch.Tensor
     excuses: dict[int, str] = field(default_factory=dict)
     confirmed: set[int] = field(default_factory=set)
+    corners: dict[int, Corner] = field(default_factory=dict)
 
     def kept(self) -> torch.Tensor:
         """Indices of the probes that count."""
@@ -136,6 +139,8 @@ def _look_closer(context: Context, comparison: Comparison) -> None:
         if look.excuse:
             comparison.excuses[candidate] = look.excuse
             continue
+        if look.corner is not None:
+            comparison.corners[candidate] = look.corner
         smooth += 1
         if look.derivative.bar < comparison.bars[candidate] or not comparison.numeric[candidate].isfinite():
             comparison.numeric[candidate], comparison.bars[candidate] = look.derivative.value, look.derivative.bar

@@ -27,9 +27,12 @@ class Mutation:
 
     def run(self, context: Context) -> Outcome:
         """Findings for each thing that was written into."""
+        # A Function may say so itself, by ctx.mark_dirty.
+        written = context.subject.written if context.subject.function is None else ()
+        findings = [Finding("mutation", "info", _in_place(context, name)) for name in written]
         observed = functions(context.subject)
         if not observed or not any(context.gradients.reached):
-            return Outcome()
+            return Outcome(findings=findings)
         watch = _Contents()
         owned = [leaf for leaf in context.subject.leaves if leaf.kind == "parameter"]
         before = fingerprints(leaf.tensor for leaf in owned)
@@ -45,7 +48,14 @@ class Mutation:
                 if then != now:
                     leaf.tensor.detach().copy_(leaf.origin)
                     watch.note("warning", f"{leaf.name} is written into during forward or backward")
-        return Outcome(findings=list(dict.fromkeys(watch.findings)))
+        return Outcome(findings=[*findings, *dict.fromkeys(watch.findings)])
+
+
+def _in_place(context: Context, name: str) -> str:
+    return (
+        f"{context.subject.name} writes into {name}; the check gives each call a copy of its own, a caller who still "
+        f"needs the old values must do the same"
+    )
 
 
 class _Contents(Watch):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from pytest_gradcheck.checks.base import Context, Outcome
 from pytest_gradcheck.checks.vjp import check_leaves
 from pytest_gradcheck.errors import UsageProblem
-from pytest_gradcheck.model import Finding, Verdict
+from pytest_gradcheck.model import Finding, TensorCheck, Verdict
 from pytest_gradcheck.subjects.graph import nodes
 from pytest_gradcheck.subjects.subject import Leaf, Subject
 
@@ -72,7 +74,8 @@ def derivative(context: Context) -> Subject:
 
 def _judged(second: Context) -> Outcome:
     findings: list[Finding] = []
-    checks = dict(check_leaves(second, findings))
+    reached = dict(zip((leaf.name for leaf in second.subject.leaves), second.gradients.reached, strict=True))
+    checks = {name: _worded(check) if not reached[name] else check for name, check in check_leaves(second, findings)}
     outcome = Outcome(second_order=list(checks.values()))
     outcome.findings = [
         Finding(finding.kind, finding.severity, f"second order: {finding.message}")
@@ -87,6 +90,17 @@ def _judged(second: Context) -> Outcome:
         )
         outcome.findings.append(Finding("second-order", "error", message))
     return outcome
+
+
+def _worded(check: TensorCheck) -> TensorCheck:
+    """A check whose gradient is None, in the words of the backward: there the function is not the forward."""
+    if check.diagnosis is None:
+        return check
+    said = (
+        f"by autograd the backward's result does not depend on {check.name}, though its value does: it was taken from "
+        f".detach(), .data, numpy or an attribute of ctx instead of ctx.saved_tensors"
+    )
+    return replace(check, diagnosis=said)
 
 
 def _untracked(name: str) -> Finding:

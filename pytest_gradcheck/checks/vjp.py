@@ -17,12 +17,16 @@ from pytest_gradcheck.checks.measure import Comparison, compare, verdict
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, TensorCheck, Verdict, Worst
 from pytest_gradcheck.numerics.comparison import Judgement
+from pytest_gradcheck.subjects.observe import backward_name, functions
+from pytest_gradcheck.subjects.resolve import where
 from pytest_gradcheck.subjects.subject import Leaf
 
 #: In mode "auto" a leaf is compared element by element up to this many real numbers ...
 ELEMENTS = 256
 #: ... and up to this many numbers read for one sweep over its elements: elements times the size of the subject.
 WORK = 4_000_000
+#: Custom Functions whose place is named when a module that uses them is wrong.
+SOURCES = 5
 #: Where the function is too noisy for two steps every probe costs a sweep, and fewer are affordable.
 ROUGH_ELEMENTS = 64
 
@@ -41,6 +45,8 @@ class Vjp:
         outcome.tensors = [measured[leaf.name] for leaf in context.subject.leaves]
         if context.subject.raised:
             outcome.findings.append(_raised(context))
+        if any(check.diagnosis or check.worst for check in outcome.tensors if check.verdict > Verdict.INCONCLUSIVE):
+            outcome.findings += _sources(context)
         if context.without_graph:
             outcome.findings.append(_without_graph(context))
         _refuse_nothing(context, outcome.tensors)
@@ -76,6 +82,7 @@ def _check(
 ) -> TensorCheck:
     shape = tuple(leaf.tensor.shape)
     if not leaf.numel:
+        findings.append(_empty(leaf))
         return TensorCheck(leaf.name, shape, 0.0, 0.0, Verdict.GOOD)
     if elementwise:
         lines = probes.elements(leaf, gradient, range(leaf.numel))
@@ -99,6 +106,8 @@ def _check(
             judgement = replace(judgement, verdict=alone.verdict)
     if judgement.imprecise:
         findings.append(_precision(leaf, judgement))
+    if pointed is not None and pointed.corners and wrong:
+        findings.append(_outside(leaf, pointed))
     if comparison.excuses:
         findings.append(_excused(leaf, comparison))
     elif comparison.probes and not comparison.autograd.any() and not comparison.numeric.any():
@@ -143,6 +152,17 @@ def _precision(leaf: Leaf, judgement: Judgement) -> Finding:
     )
 
 
+def _outside(leaf: Leaf, comparison: Comparison) -> Finding:
+    i, corner = min(comparison.corners.items())
+    position = comparison.probes[i].position
+    where = f"{leaf.name}{list(leaf.index(position))}" if position is not None else f"a line through {leaf.name}"
+    message = (
+        f"{where} is a kink: slopes {corner.low:.6g} to {corner.high:.6g}; autograd's "
+        f"{float(comparison.autograd[i]):.6g} lies outside of them"
+    )
+    return Finding("kink", "info", message)
+
+
 def _excused(leaf: Leaf, comparison: Comparison) -> Finding:
     kinds = Counter(comparison.excuses.values())
     first = comparison.probes[min(comparison.excuses)]
@@ -176,6 +196,18 @@ def _raised(context: Context) -> Finding:
     return Finding("raised", "warning", message)
 
 
+def _sources(context: Context) -> list[Finding]:
+    """Where the backwards stand that take part in a subject that is no Function itself."""
+    if context.subject.function is not None:
+        return []
+    found = [(function, where(getattr(function, backward_name(function)))) for function in functions(context.subject)]
+    return [
+        Finding("source", "info", f"the backward of {function.__name__} stands at {place}")
+        for function, place in found[:SOURCES]
+        if place
+    ]
+
+
 def _without_graph(context: Context) -> Finding:
     which = ", ".join(f"output{k}" for k in context.without_graph)
     return Finding("no-graph", "info", f"{which} of {context.subject.name} carries no gradient: it has no grad_fn")
@@ -187,6 +219,13 @@ def _no_power(leaf: Leaf) -> Finding:
         "warning",
         f"the gradient of {leaf.name} is zero, by autograd and in value: this check of it could not have failed; "
         f"choose inputs where it is not zero",
+    )
+
+
+def _empty(leaf: Leaf) -> Finding:
+    shape = list(leaf.tensor.shape)
+    return Finding(
+        "no-power", "warning", f"{leaf.name} of shape {shape} is empty: this check of it could not have failed"
     )
 
 

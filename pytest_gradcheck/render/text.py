@@ -17,6 +17,11 @@ def render_report(report: Report) -> str:
         lines += ["", "second order (the derivative of the backward):", *_table(report.second_order)]
         for check in report.second_order:
             lines += _detail(check)
+    if any(check.worst and _failed(check) for check in (*report.tensors, *report.second_order)):
+        lines += [
+            "",
+            "(autograd and numeric: derivatives of sum(v * output), v a random cotangent; 1 for a single number)",
+        ]
     if report.findings:
         lines += ["", *(f"{finding.severity}: {finding.message}" for finding in report.findings)]
     return "\n".join([*lines, "", *_footer(report)])
@@ -29,9 +34,10 @@ def headline(report: Report) -> str:
     bad = first_order or [check for check in checks if check.verdict is report.verdict]
     if report.verdict is Verdict.GOOD:
         return f"gradients of {report.subject} are GOOD: {_tensors(len(report.tensors))} checked, no difference found"
-    if not bad:
-        errors = [finding for finding in report.findings if finding.severity == "error"]
-        return f"gradients of {report.subject} are WRONG: {errors[0].message}"
+    errors = [finding for finding in report.findings if finding.severity == "error"]
+    raised = [finding for finding in errors if finding.kind == "backward-raised"]
+    if raised or not bad:
+        return f"gradients of {report.subject} are WRONG: {(raised or errors)[0].message}"
     one, many = {
         Verdict.WRONG: ("differs from finite differences", "differ from finite differences"),
         Verdict.SUSPICIOUS: ("lies between the bands", "lie between the bands"),
@@ -76,8 +82,12 @@ def _verdict(check: TensorCheck) -> str:
     return f"{check.verdict}{why}{how}"
 
 
+def _failed(check: TensorCheck) -> bool:
+    return check.verdict not in (Verdict.GOOD, Verdict.INCONCLUSIVE)
+
+
 def _detail(check: TensorCheck) -> list[str]:
-    if check.verdict is Verdict.GOOD or check.verdict is Verdict.INCONCLUSIVE:
+    if not _failed(check):
         return []
     lines = []
     if check.worst is not None:

@@ -11,6 +11,7 @@ from torch import nn
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.subjects import state, tree
 from pytest_gradcheck.subjects.randomness import Replayed
+from pytest_gradcheck.subjects.refused import arrays, given
 from pytest_gradcheck.subjects.resolve import Resolved
 
 
@@ -24,7 +25,8 @@ class Arguments:
     def __init__(
         self, inputs: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype, device: torch.device | None
     ) -> None:
-        given = {**{f"input{index}": value for index, value in enumerate(inputs)}, **kwargs}
+        #: What to say beside an error of the forward.
+        self.hint = arrays(inputs, kwargs)
         self._count = len(inputs)
         self._keys = list(kwargs)
         self.tensors: dict[str, torch.Tensor] = {}
@@ -41,7 +43,7 @@ class Arguments:
             self.tensors[name] = own
             return own
 
-        self._values = {name: tree.replace(value, take, name) for name, value in given.items()}
+        self._values = {name: tree.replace(value, take, name) for name, value in given(inputs, kwargs).items()}
 
     def fresh(self, instead: Mapping[int, torch.Tensor]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments for one call; `instead` maps the ids of tensors to their stand-ins."""
@@ -73,6 +75,8 @@ class Forward:
         self._held = held
         self._replayed = replayed
         self._calls = 0
+        #: Names of the inputs that the first call wrote into.
+        self.written: list[str] = []
 
     def takes(self, tensor: torch.Tensor) -> bool:
         """Whether another tensor can stand in for this one: it is an input, or a module's parameter or buffer."""
@@ -97,7 +101,12 @@ class Forward:
             raise kind(
                 f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
                 f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}"
+                f"{self._arguments.hint}"
             ) from error
+        if self._calls == 1:
+            # Each evaluation writes into copies of its own, whose version counters start at zero.
+            own = given(positional, named).items()
+            self.written = [at for name, value in own for at, copy in tree.tensors(value, name) if copy._version]
         return [
             output.to_dense() if output.layout != torch.strided else output
             for _, output in tree.tensors(result, "output")

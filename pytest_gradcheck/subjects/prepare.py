@@ -19,6 +19,7 @@ from pytest_gradcheck.subjects.devices import find
 from pytest_gradcheck.subjects.forward import Arguments, Forward
 from pytest_gradcheck.subjects.graph import reached
 from pytest_gradcheck.subjects.randomness import Replayed, untouched
+from pytest_gradcheck.subjects.refused import nothing, refuse_meta
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.subject import Leaf, Subject
 
@@ -35,6 +36,7 @@ def prepared(
     Raises:
         UsageProblem: Nothing checkable remains, `wrt` names nothing that can be checked, or the device is missing.
     """
+    _refuse(resolved, inputs, kwargs, wrt)
     dtype: torch.dtype = getattr(torch, settings.dtype)
     device = _device(settings.device)
     found_dtype = torch.get_default_dtype()
@@ -48,7 +50,7 @@ def prepared(
             lent = _borrowed(resolved, inputs, kwargs, dtype, device, replayed)
             with _few_threads(size), lent as (module, roots, held):
                 arguments = Arguments(inputs, kwargs, dtype, device)
-                leaves = _chosen(arguments, _owned(roots), wrt)
+                leaves = _chosen(arguments, _owned(roots), wrt, nothing(inputs, kwargs))
                 held.hold({id(leaf.tensor) for leaf in leaves})
                 compute = Forward(resolved, module, arguments, held, replayed)
                 yield Subject(
@@ -56,6 +58,15 @@ def prepared(
                 )
         finally:
             torch.set_default_dtype(found_dtype)
+
+
+def _refuse(resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any], wrt: Sequence[str] | None) -> None:
+    """Refuses what no check can answer, before anything is touched."""
+    if wrt is not None and not wrt:
+        raise UsageProblem("wrt is empty: name at least one tensor to check, or leave wrt out to check all")
+    owners = [("", resolved.module), *resolved.captured]
+    modules = [owner for _, owner in owners if isinstance(owner, nn.Module)]
+    refuse_meta(inputs, kwargs, [named for module in modules for named in module.named_parameters()])
 
 
 @contextmanager
@@ -167,8 +178,10 @@ def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
     return owned
 
 
-def _chosen(arguments: Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None) -> list[Leaf]:
-    """The leaves: what requires a gradient, or what `wrt` names."""
+def _chosen(
+    arguments: Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None, nothing: str
+) -> list[Leaf]:
+    """The leaves: what requires a gradient, or what `wrt` names; `nothing` is what to say where there are none."""
     floating = {name: tensor for name, tensor in arguments.tensors.items() if _differentiable(tensor)}
     parameters = {
         f"{name} (parameter)" if name in arguments.tensors else name: (tensor, on) for name, tensor, on in owned
@@ -179,10 +192,7 @@ def _chosen(arguments: Arguments, owned: list[tuple[str, torch.Tensor, bool]], w
     else:
         names = list(dict.fromkeys([wrt] if isinstance(wrt, str) else wrt))
     if not names:
-        raise UsageProblem(
-            f"there is nothing to check: no input is a floating or complex tensor (got {arguments.shapes()}) "
-            f"and no parameter requires a gradient"
-        )
+        raise UsageProblem(nothing)
     leaves = []
     for name in names:
         _known(name, arguments, floating, parameters)

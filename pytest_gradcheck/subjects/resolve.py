@@ -78,8 +78,12 @@ def where(code: Any) -> str | None:
         return None
     if file is None:
         return None
-    path = Path(file)
-    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
+    return f"{relative(Path(file))}:{line}"
+
+
+def relative(path: Path) -> Path:
+    """The path relative to the working directory where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _is_function_class(subject: Any) -> bool:

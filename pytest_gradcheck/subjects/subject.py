@@ -104,6 +104,12 @@ class Subject:
         self.raised: str | None = None
         self._compute = compute
 
+    @property
+    def written(self) -> Sequence[str]:
+        """Names of the inputs that the forward wrote into, known after its first evaluation."""
+        found: Sequence[str] = getattr(self._compute, "written", ())
+        return found
+
     def evaluate(self) -> list[torch.Tensor]:
         """The outputs at the leaves' present values, in grad mode, so that every point takes the backward's path."""
         self.calls += 1

@@ -227,3 +227,22 @@ def test_a_whole_transformer_in_eval_mode_with_padding_masks() -> None:
     report = check_gradients(model, torch.randn(2, 3, 8), torch.randn(2, 4, 8), kwargs=masks)
     assert report.passed, str(report)
     assert not model.training
+
+
+class InPlace(nn.Module):
+    """Writes into its own input, as an in-place activation at the head of a block does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(2).sin()
+
+
+def test_a_module_that_writes_into_its_input_is_checked_and_said() -> None:
+    x = torch.randn(4, 5)
+    before = x.clone()
+    report = check_gradients(InPlace(), x)
+    assert torch.equal(x, before)
+    assert said(report) == {"input0": Verdict.GOOD}
+    assert [(f.kind, f.severity) for f in report.findings if "input0" in f.message] == [("mutation", "info")]
+    assert "InPlace writes into input0" in str(report)
+    silent = check_gradients(nn.Tanh(), x)
+    assert not silent.findings

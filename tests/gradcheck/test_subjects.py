@@ -69,7 +69,7 @@ def test_frozen_parameters_are_not_checked_unless_wrt_names_them() -> None:
     [
         (["wieght"], "did you mean 'weight'?"),
         (["input1"], "int64: only dense floating and complex tensors can be checked"),
-        ([], "nothing to check"),
+        ([], "wrt is empty"),
     ],
 )
 def test_wrt_errors(wrt: list[str], message: str) -> None:

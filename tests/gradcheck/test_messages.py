@@ -1,0 +1,136 @@
+"""What the reports and refusals say, word for word where a user acts on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pytest_gradcheck import UsageProblem, Verdict, check_gradients
+from tests.gradcheck.functions import MatMul, Swish, planted, rewritten
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "integers": (
+        lambda: check_gradients(lambda i, j: i + j, torch.tensor([1, 2]), torch.tensor(True)),
+        "there is nothing to check: no input is a floating or complex tensor (got input0: int64 of shape (2,), input1: "
+        "bool of shape ()) and no parameter requires a gradient",
+    ),
+    "nothing at all": (lambda: check_gradients(lambda: torch.zeros(())), "(got no tensors)"),
+    "a numpy array": (
+        lambda: check_gradients(lambda x: x, np.zeros(3)),
+        "and no parameter requires a gradient; input0 is a numpy array: pass torch.from_numpy(input0) instead",
+    ),
+    "a numpy array for a module": (
+        lambda: check_gradients(nn.Linear(3, 2), np.zeros((4, 3))),
+        "; input0 is a numpy array: pass torch.from_numpy(input0) instead",
+    ),
+    "an empty wrt": (
+        lambda: check_gradients(nn.Linear(3, 2), torch.randn(4, 3), wrt=[]),
+        "wrt is empty: name at least one tensor to check, or leave wrt out to check all",
+    ),
+    "a meta input": (
+        lambda: check_gradients(Swish, torch.randn(4, device="meta")),
+        "input0 lies on the meta device, which holds shapes and no numbers: give a tensor with values, such as "
+        "torch.randn((4,))",
+    ),
+    "a nested meta input": (
+        lambda: check_gradients(lambda x: x["a"], {"a": torch.randn(4, device="meta")}),
+        'input0["a"] lies on the meta device',
+    ),
+    "a meta module": (
+        lambda: check_gradients(nn.Linear(3, 2, device="meta"), torch.randn(4, 3)),
+        "weight lies on the meta device, which holds shapes and no numbers: build the module on a real device, or give "
+        "it one by module.to_empty(device='cpu') and initialise it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_checked_is_refused_in_one_sentence(case: str) -> None:
+    ask, message = REFUSED[case]
+    with pytest.raises(UsageProblem, match=re.escape(message)) as caught:
+        ask()
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_said_to_be_derivatives_of_a_sum() -> None:
+    said = "(autograd and numeric: derivatives of sum(v * output), v a random cotangent; 1 for a single number)"
+    assert said in str(check_gradients(planted(Swish, lambda g: -g), torch.randn(4)))
+    assert said not in str(check_gradients(Swish, torch.randn(4)))
+
+
+def _fails(ctx: Any, *grad: Any) -> Any:
+    raise ValueError("no way back")
+
+
+def test_a_backward_that_raises_is_the_headline_with_its_place() -> None:
+    report = check_gradients(rewritten(Swish, _fails, "Broken"), torch.randn(4))
+    line = _fails.__code__.co_firstlineno + 1
+    head = str(report).splitlines()[0]
+    assert re.fullmatch(
+        rf"gradients of Broken are WRONG: the backward raised ValueError: no way back \(\S*test_messages\.py:{line}\)",
+        head,
+    )
+    assert report.verdict is Verdict.WRONG
+
+
+def _twice_detached(ctx: Any, *grad: Any) -> Any:
+    (x,) = ctx.saved_tensors
+    s = torch.sigmoid(x.detach())
+    return grad[0] * (s + x.detach() * s * (1 - s))
+
+
+def test_a_double_backward_that_misses_a_tensor_is_said_in_the_words_of_the_backward() -> None:
+    report = check_gradients(rewritten(Swish, _twice_detached), torch.randn(4))
+    assert not report.passed
+    assert "by autograd the backward's result does not depend on input0, though its value does: it was taken" in str(
+        report
+    )
+
+
+def test_an_empty_tensor_could_not_have_failed() -> None:
+    report = check_gradients(lambda x, y: x.sum() * y, torch.randn(0, 3), torch.randn(()))
+    assert report.passed
+    messages = [finding.message for finding in report.findings if finding.kind == "no-power"]
+    assert "input0 of shape [0, 3] is empty: this check of it could not have failed" in messages
+
+
+class Bent(torch.autograd.Function):
+    """A ReLU whose gradient at 0 is no slope of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.relu()
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return grad[0] * torch.where(x == 0, 1.5, (x > 0).double())
+
+
+def test_a_slope_outside_of_a_kink_is_said_with_both_slopes() -> None:
+    report = check_gradients(Bent, torch.tensor([0.0, 1.0, -2.0]), order=1)
+    assert report.verdict is Verdict.WRONG
+    text = str(report)
+    found = re.search(r"input0\[0\] is a kink: slopes (\S+) to (\S+); autograd's (\S+) lies outside of them", text)
+    assert found, text
+    low, high, autograd = map(float, found.groups())
+    assert low <= high
+    assert not low <= autograd <= high
+    assert "lies outside" not in str(check_gradients(torch.relu, torch.tensor([0.0, 1.0])))
+
+
+def test_an_output_that_is_wrong_by_itself_names_its_custom_functions() -> None:
+    class Layer(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = planted(MatMul, lambda a, b: (-a, b), "Product").apply(x, torch.ones(3, 2).double())  # type: ignore[no-untyped-call]
+            return found
+
+    report = check_gradients(Layer(), torch.randn(4, 3))
+    assert re.search(r"the backward of Product stands at \S*functions\.py:\d+", str(report))
