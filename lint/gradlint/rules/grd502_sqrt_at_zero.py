@@ -1,0 +1,168 @@
+"""The square root of a sum of squares, whose gradient at zero is NaN.
+
+## What it does
+Reports `sqrt` (also `** 0.5`) of a sum or mean of squares, of a mean squared error, or of 1 - x**2, in what a module
+runs in its forward pass or in a loss, where nothing keeps it from being zero. Silent with an epsilon or a clamp to a
+positive number inside, without gradients, and in code that measures or decodes.
+
+## Why is this bad
+The derivative is 1 / (2 sqrt(s)), infinite at zero, and the chain rule multiplies it by the derivative of the squares,
+which is zero: inf * 0 = NaN. Two equal rows, a padded sample or a perfect fit is enough, and one step of the optimizer
+spreads the NaN over all parameters. `x.pow(2).sum().sqrt()` at x = 0 has the gradient NaN; `torch.linalg.vector_norm`
+gives 0 there.
+
+## Example
+```python
+def distance_loss(a, b):
+    return torch.sqrt(((a - b) ** 2).sum(dim=-1)).mean()
+```
+
+## Use instead
+```python
+def distance_loss(a, b):
+    return torch.linalg.vector_norm(a - b, dim=-1).mean()
+```
+
+## Fix safety
+Unsafe: the last digits may change. Where the sum is that of one tensor the norm takes its place, elsewhere 1e-12 is
+added under the root, which changes distances below 1e-6. An epsilon outside of the root does not help the gradient.
+
+## References
+- https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html
+- https://github.com/4uiiurz1/pytorch-arcface/issues/91
+- https://github.com/pyg-team/pytorch_geometric/issues/2559
+"""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from gradlint.constants import number
+from gradlint.model import Edit, Fix, Safety
+from gradlint.rule import Context, checks
+from gradlint.scopes import BindingKind
+from gradlint.semantics.differentiated import Differentiated
+from gradlint.semantics.elementwise import clamped_at_zero, is_guarded, power
+from gradlint.semantics.layer_values import argument
+
+_SUMS = frozenset({"torch.sum", "torch.mean", "torch.nansum"})
+_ERRORS = frozenset({"torch.nn.functional.mse_loss"})
+_SUM = (
+    "square root of a sum of squares: where the sum is 0 its gradient is inf * 0 = NaN; use "
+    "`torch.linalg.vector_norm`, whose gradient is 0 there, or add an epsilon inside the root"
+)
+_DIFFERENCE = (
+    "square root of 1 - x**2: where x is 1 or -1 its gradient is infinite, and one step of the optimizer makes the "
+    "parameters so; keep the difference above a small positive number inside the root"
+)
+
+
+@checks(cst.Module)
+def check(_: cst.Module, ctx: Context) -> None:
+    """Look at every square root."""
+    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.mode, ctx.graphs)
+    for root in (*ctx.tree.nodes(cst.Call), *ctx.tree.nodes(cst.BinaryOperation)):
+        found = power(root, ctx.names)
+        if found is None or found[1] != 0.5:
+            continue
+        value = _followed(found[0], ctx)
+        inner = clamped_at_zero(value, ctx.names) or value
+        sums = _is_sum_of_squares(inner, ctx)
+        if not (sums or _is_one_minus_square(inner, ctx)) or is_guarded(inner, ctx.names) or not places.holds(root):
+            continue
+        ctx.report(
+            root,
+            _SUM if sums else _DIFFERENCE,
+            fix=_fix(root, found[0], inner, ctx),
+            related=[] if value is found[0] else [(value, "what is under the root")],
+        )
+
+
+def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
+    """What a local variable is that is bound once."""
+    if not isinstance(value, cst.Name):
+        return value
+    binding = ctx.names.reference(value).binding
+    local = binding is not None and binding.kind is BindingKind.ASSIGNMENT and binding.scope is ctx.scopes.of(value)
+    return binding.value if local and binding is not None and binding.value is not None else value
+
+
+def _is_sum_of_squares(value: cst.BaseExpression, ctx: Context) -> bool:
+    if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add):
+        return all(_is_square(side, ctx) or _is_sum_of_squares(side, ctx) for side in (value.left, value.right))
+    if not isinstance(value, cst.Call):
+        return False
+    if ctx.names.full_name(value.func) in _ERRORS or _is_mse_layer(value, ctx):
+        return True
+    summed = _summed(value, ctx)
+    return summed is not None and _is_square(_followed(summed, ctx), ctx)
+
+
+def _summed(call: cst.Call, ctx: Context) -> cst.BaseExpression | None:
+    """`x` of `torch.sum(x, 1)`, `x.sum(1)`, `x.mean()`."""
+    if ctx.names.full_name(call.func) in _SUMS:
+        return argument(call, 0, "input")
+    is_method = isinstance(call.func, cst.Attribute) and call.func.attr.value in ("sum", "mean")
+    return call.func.value if is_method and isinstance(call.func, cst.Attribute) else None
+
+
+def _is_square(value: cst.BaseExpression, ctx: Context) -> bool:
+    found = power(value, ctx.names)
+    return found is not None and found[1] == 2
+
+
+def _is_one_minus_square(value: cst.BaseExpression, ctx: Context) -> bool:
+    """`1 - cosine ** 2`: the sine of an angle."""
+    is_difference = isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Subtract)
+    if not is_difference or not isinstance(value, cst.BinaryOperation) or number(value.left, ctx.names) != 1:
+        return False
+    found = power(value.right, ctx.names)
+    return found is not None and found[1] == 2 and number(found[0], ctx.names) is None
+
+
+def _is_mse_layer(call: cst.Call, ctx: Context) -> bool:
+    name = ctx.names.self_attribute(call.func)
+    owner = ctx.classes.enclosing(call)
+    place = owner.attribute(name) if name is not None and owner is not None else None
+    return place is not None and place.type == "torch.nn.MSELoss"
+
+
+def _fix(root: cst.CSTNode, given: cst.BaseExpression, inner: cst.BaseExpression, ctx: Context) -> Fix | None:
+    norm = _norm(root, inner, ctx) if inner is given else None
+    return ctx.fix(Safety.UNSAFE, norm if norm is not None else _with_epsilon(given, ctx))
+
+
+def _norm(root: cst.CSTNode, inner: cst.BaseExpression, ctx: Context) -> Edit | None:
+    """`torch.linalg.vector_norm(x, dim=1)` for the root of `(x ** 2).sum(1)`."""
+    summed = _summed(inner, ctx) if isinstance(inner, cst.Call) else None
+    found = power(summed, ctx.names) if summed is not None else None
+    spelled = ctx.names.spelling("torch.linalg.vector_norm", root)
+    if found is None or spelled is None or not isinstance(inner, cst.Call) or _last(inner) != "sum":
+        return None
+    function = ctx.names.full_name(inner.func) in _SUMS
+    rest = inner.args[1:] if function else inner.args
+    names = ("dim", "keepdim")
+    if len(rest) > len(names) or any(given.star for given in rest):
+        return None
+    texts = [
+        f"{given.keyword.value if given.keyword is not None else names[index]}={ctx.code(given.value)}"
+        for index, given in enumerate(rest)
+    ]
+    if any(text.partition("=")[0] not in ("dim", "keepdim") for text in texts):
+        return None
+    bare = found[0] if isinstance(found[0], (cst.Tuple, cst.GeneratorExp)) else found[0].with_changes(lpar=(), rpar=())
+    return ctx.replace(root, f"{spelled}({', '.join([ctx.code(bare), *texts])})")
+
+
+def _last(call: cst.Call) -> str:
+    function = call.func
+    return function.attr.value if isinstance(function, cst.Attribute) else getattr(function, "value", "")
+
+
+def _with_epsilon(given: cst.BaseExpression, ctx: Context) -> Edit | None:
+    """The epsilon inside the root: after an argument, or in parentheses where a method or power follows."""
+    above = ctx.tree.parent(given)
+    if isinstance(above, cst.Arg):
+        return ctx.insert_after(given, " + 1e-12")
+    text = ctx.code(given.with_changes(lpar=(), rpar=()))
+    return ctx.replace(given, f"{text} + 1e-12" if given.lpar else f"({text} + 1e-12)")

@@ -1,0 +1,105 @@
+"""Mathematical functions however they are written: `torch.log(x)`, `x.log()`; `x ** 2`, `x.pow(2)`, `x.square()`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import libcst as cst
+
+from gradlint.constants import number
+from gradlint.walk import walk
+from gradlint.words import words
+
+if TYPE_CHECKING:
+    from gradlint.names import Names
+
+_POWERS: Final = frozenset({"torch.pow", "torch.float_power"})
+_GUARDS: Final = words("clamp clamp_ clamp_min clamp_min_ clip clip_ maximum max where nan_to_num softplus")
+
+
+def applied(value: cst.CSTNode | None, function: str, names: Names) -> cst.BaseExpression | None:
+    """`x` of `torch.log(x)` or `x.log()`; None for anything else."""
+    if not isinstance(value, cst.Call):
+        return None
+    if names.full_name(value.func) in (f"torch.{function}", f"torch.special.{function}"):
+        first = value.args[0] if value.args else None
+        return first.value if first is not None and not first.star else None
+    method = value.func
+    if not isinstance(method, cst.Attribute) or method.attr.value != function or value.args:
+        return None
+    return None if isinstance(method.value, cst.Name) and _is_imported(method.value, names) else method.value
+
+
+def power(value: cst.CSTNode | None, names: Names) -> tuple[cst.BaseExpression, float] | None:
+    """`x` and `n` of `x ** n`, `x.pow(n)`, `torch.pow(x, n)`, `x.square()`, `x.sqrt()`, `x * x` and `1 / x`."""
+    for function, exponent in (("square", 2.0), ("sqrt", 0.5), ("rsqrt", -0.5), ("reciprocal", -1.0)):
+        inner = applied(value, function, names)
+        if inner is not None:
+            return inner, exponent
+    base, given = _base_and_exponent(value, names)
+    exponent_given = number(given, names) if given is not None else None
+    return (base, exponent_given) if base is not None and exponent_given is not None else None
+
+
+def _base_and_exponent(
+    value: cst.CSTNode | None, names: Names
+) -> tuple[cst.BaseExpression | None, cst.BaseExpression | None]:
+    if isinstance(value, cst.BinaryOperation):
+        if isinstance(value.operator, cst.Power):
+            return value.left, value.right
+        if isinstance(value.operator, cst.Multiply) and value.left.deep_equals(value.right):
+            return value.left, cst.Integer("2")
+        if isinstance(value.operator, cst.Divide) and number(value.left, names) is not None:
+            return value.right, cst.UnaryOperation(cst.Minus(), cst.Integer("1"))
+    if not isinstance(value, cst.Call):
+        return None, None
+    given = [each.value for each in value.args if not each.star]
+    if names.full_name(value.func) in _POWERS and len(given) == 2:
+        return given[0], given[1]
+    method = value.func
+    is_power = isinstance(method, cst.Attribute) and method.attr.value == "pow" and len(given) == 1
+    return (method.value, given[0]) if is_power and isinstance(method, cst.Attribute) else (None, None)
+
+
+def is_guarded(value: cst.CSTNode, names: Names) -> bool:
+    """Whether something keeps a value away from a point: a clamp, a maximum, a number or an `eps` that is added."""
+    for node in walk(value):
+        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Subtract)):
+            sides = (node.left, node.right)
+            if isinstance(node.operator, cst.Add) and any(_is_small(side, names) for side in sides):
+                return True
+        called = node.func if isinstance(node, cst.Call) else None
+        last = called.attr if isinstance(called, cst.Attribute) else called
+        if isinstance(last, cst.Name) and last.value in _GUARDS and clamped_at_zero(node, names) is None:
+            return True
+    return False
+
+
+def clamped_at_zero(value: cst.CSTNode, names: Names) -> cst.BaseExpression | None:
+    """`x` of `x.clamp(min=0)`, `torch.clamp(x, 0, 1)`, `torch.relu(x)`: zero itself stays possible."""
+    if not isinstance(value, cst.Call):
+        return None
+    name = (names.full_name(value.func) or "").rpartition(".")
+    given = [each for each in value.args if each.keyword is None or each.keyword.value == "min"]
+    if name[0] in ("torch", "torch.nn.functional"):
+        inner, given, short = (given[0].value if given else None), given[1:], name[2]
+    else:
+        method = value.func if isinstance(value.func, cst.Attribute) else None
+        inner, short = (method.value, method.attr.value) if method is not None else (None, "")
+    if short == "relu":
+        return inner
+    low = number(given[0].value, names) if short in ("clamp", "clip", "clamp_min", "clamp_") and given else None
+    return inner if low == 0 else None
+
+
+def _is_small(value: cst.CSTNode, names: Names) -> bool:
+    if number(value, names) is not None:
+        return True
+    last = value.attr if isinstance(value, cst.Attribute) else value
+    text = last.value.lower() if isinstance(last, cst.Name) else ""
+    finfo = any(isinstance(node, cst.Name) and node.value in ("finfo", "eps", "tiny") for node in walk(value))
+    return "eps" in text or text in ("delta", "tiny", "smooth", "offset") or finfo
+
+
+def _is_imported(name: cst.Name, names: Names) -> bool:
+    return (names.full_name(name) or "").partition(".")[0] in ("torch", "math", "numpy", "cmath", "jax", "scipy")
