@@ -39,21 +39,18 @@ import libcst as cst
 
 from gradlint.model import Level, Safety
 from gradlint.rule import Context, checks
-from gradlint.words import words
-
-_FUNCTION = frozenset({"torch.autograd.Function", "torch.autograd.function.Function"})
-_METHODS = words("forward backward setup_context vjp jvp")
+from gradlint.semantics.autograd_function import METHODS
 
 
 @checks(cst.ClassDef)
 def check(defined: cst.ClassDef, ctx: Context) -> None:
-    """Look at every class that derives from Function in this file."""
+    """Look at every class that derives from Function."""
     owner = ctx.classes.of(defined)
-    if not any(_FUNCTION & set(one.bases) for one in ctx.classes.lineage(owner)):
+    if not ctx.functions.is_function(owner.name):
         return
     applied = _is_applied(owner.name, ctx)
     for name, method in owner.methods.items():
-        if name not in _METHODS or method.decorators or not method.params.params:
+        if name not in METHODS or method.decorators or not method.params.params:
             continue
         ctx.report(
             method,
