@@ -12,6 +12,7 @@ import torch
 from pytest_gradcheck.checks import CHECKS
 from pytest_gradcheck.checks.agree import explained
 from pytest_gradcheck.checks.base import Context, Deadline, Outcome
+from pytest_gradcheck.checks.pictures import with_sweeps
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
 from pytest_gradcheck.settings import DEFAULT_EPS, Settings, resolve
@@ -32,12 +33,14 @@ class Question:
         inputs: Positional inputs: tensors, nested containers of them, anything else.
         kwargs: Keyword inputs.
         wrt: Names of the tensors to check, or None for the default choice.
+        sweeps: Whether to take sweeps for pictures too, at some seventy forwards each.
     """
 
     subject: Any
     inputs: Sequence[Any] = ()
     kwargs: Mapping[str, Any] | None = None
     wrt: Sequence[str] | None = None
+    sweeps: bool = False
 
 
 def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, Any], rerun: str | None = None) -> Report:
@@ -93,9 +96,10 @@ def _run(question: Question, resolved: Resolved, settings: Settings, started: fl
         outcome = _answers(context)
         device = subject.leaves[0].tensor.device
         calls = subject.calls
+        tensors, sweep = with_sweeps(context, outcome) if question.sweeps else (outcome.tensors, None)
     return Report(
         subject=resolved.name,
-        tensors=tuple(outcome.tensors),
+        tensors=tuple(tensors),
         findings=tuple(outcome.findings),
         seconds=time.monotonic() - started,
         forward_calls=calls,
@@ -105,6 +109,7 @@ def _run(question: Question, resolved: Resolved, settings: Settings, started: fl
         dtype=settings.dtype,
         device=str(device),
         source=resolved.source,
+        sweep=sweep,
     )
 
 

@@ -56,8 +56,9 @@ def run(chosen: argparse.Namespace) -> bool:
     with seeded(chosen.seed):
         built = build()
     specs, said = subject.inputs(chosen, target, built, marker)
+    asked = question(built, subject.draw(specs, chosen.seed), kwargs, sweeps=bool(paths))
     try:
-        report = engine(question(built, subject.draw(specs, chosen.seed), kwargs), options, rerun=chosen.rerun)
+        report = engine(asked, options, rerun=chosen.rerun)
     except UsageProblem as problem:
         raise UsageProblem(f"{problem}; {said}: give them with --input or --dim") if said else problem from None
     if said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -100,7 +101,9 @@ class Gallery:
         scatter = self._scatters.draw(check.elements, check.name, low, self._frame("scatter", ()))
         caption = f"Autograd against numeric, {check.name}; 1 is {scale:.3g}"
         yield Picture(Markup(scatter), caption, _SCATTER, wide=False)
-        heat = self._maps.draw(check.elements, check.shape, check.name)
+        real = max(check.elements.positions) < math.prod(check.shape)
+        shape = check.shape if real else (*check.shape, 2)  # real and imaginary parts are the last axis
+        heat = self._maps.draw(check.elements, shape, check.name)
         if heat is not None:
             yield Picture(Markup(heat), f"Where {check.name} disagrees", scale=elements.COLOURS)
 
