@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from pytest_gradcheck.errors import GradcheckWarning, GradientMismatch, UsagePro
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker
 from pytest_gradcheck.model import Report, Verdict
-from pytest_gradcheck.options import KEY, VERDICT
+from pytest_gradcheck.options import KEY
 from pytest_gradcheck.reporting import record
 
 CHECK = "a gradient check"
@@ -52,10 +53,10 @@ class Checker:
             drawn_inputs, drawn_kwargs = self._drawn()
             inputs = inputs or drawn_inputs
             kwargs = drawn_kwargs if kwargs is None else kwargs
-        question = load("pytest_gradcheck.engine", "Question", CHECK)(
-            subject, inputs, kwargs, wrt if wrt is not None else self._marker.wrt
-        )
         parsed = self._item.config.stash[KEY]
+        question = load("pytest_gradcheck.engine", "Question", CHECK)(
+            subject, inputs, kwargs, wrt if wrt is not None else self._marker.wrt, sweeps=bool(parsed.reports)
+        )
         weaker = [
             self._marker.options,
             {"device": self._device},
@@ -68,13 +69,25 @@ class Checker:
             report: Report = run(question, options, *weaker, rerun=rerun(self._item, self._marker))
         except UsageProblem as problem:
             raise problem.with_traceback(None)  # noqa: B904  its cause, the user's own error, stays; the engine's frames go
-        self._item.user_properties.append((VERDICT, report.verdict.value))
+        report = self._with_own_findings(report, question)
         record(self._item, report)
         if not report.passed:
             raise GradientMismatch(str(report), report)
         if report.verdict is not Verdict.GOOD:
             warnings.warn(GradcheckWarning(str(report)), stacklevel=2)
         return report
+
+    def _with_own_findings(self, report: Report, question: Any) -> Report:
+        """The report with what the user's own checks found."""
+        found = self._item.ihook.pytest_gradcheck_findings(
+            item=self._item,
+            subject=question.subject,
+            inputs=tuple(question.inputs),
+            kwargs=dict(question.kwargs or {}),
+            report=report,
+        )
+        own = tuple(finding for findings in found for finding in findings)
+        return replace(report, findings=(*report.findings, *own)) if own else report
 
     def _drawn(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         drawn: tuple[tuple[Any, ...], dict[str, Any]] = load("pytest_gradcheck.subjects.draw", "draw", CHECK)(

@@ -50,6 +50,7 @@ class Options:
         modules: Whether marked layers of ordinary modules are collected.
         asked_devices: Whether the devices stand on the command line.
         reports: Files to write a report of the session to.
+        durations: How many of the slowest checks to list: 0 for all, None for no list.
         download: Whether Fashion-MNIST may be downloaded.
     """
 
@@ -60,6 +61,7 @@ class Options:
     modules: bool
     asked_devices: bool = False
     reports: tuple[Path, ...] = ()
+    durations: int | None = None
     download: bool = False
 
     def spelled(self) -> list[str]:
@@ -70,8 +72,6 @@ class Options:
 
 
 KEY = pytest.StashKey[Options]()
-#: Name of the user property that carries an item's verdict, into junit files and from xdist's workers too.
-VERDICT = "gradcheck_verdict"
 
 
 def add(parser: pytest.Parser) -> None:
@@ -98,6 +98,9 @@ def add(parser: pytest.Parser) -> None:
     modules = "collect marked layers of ordinary modules too, as --doctest-modules does with docstrings"
     group.addoption("--gradcheck-modules", action="store_true", dest="gradcheck_modules", default=None, help=modules)
     parser.addini("gradcheck_modules", modules, type="bool", default=None)
+    durations = "list the N slowest gradient checks and smoke runs at the end (0: all of them)"
+    group.addoption("--gradcheck-durations", dest="gradcheck_durations", metavar="N", default=None, help=durations)
+    parser.addini("gradcheck_durations", durations, type="int", default=None)
     report = "write a report of all checks and runs to this file, .html or .json; repeat it for several"
     group.addoption("--gradcheck-report", action="append", dest="gradcheck_report", metavar="PATH", help=report)
     parser.addini("gradcheck_report", report, type="paths", default=None)
@@ -137,6 +140,7 @@ def parse(config: pytest.Config) -> Options:
             modules=bool(config.getoption("gradcheck_modules") or _ini(config, "gradcheck_modules")),
             asked_devices=bool(asked),
             reports=_reports(config),
+            durations=_durations(config),
             download=_switch(config, "fashion_mnist_download"),
         )
     except UsageProblem as problem:
@@ -155,6 +159,17 @@ def _switch(config: pytest.Config, name: str) -> bool:
     """An option that may be switched off again: the command line's word, else the ini's."""
     asked = config.getoption(name)
     return bool(_ini(config, name) if asked is None else asked)
+
+
+def _durations(config: pytest.Config) -> int | None:
+    asked = config.getoption("gradcheck_durations")
+    value = _ini(config, "gradcheck_durations") if asked is None else asked
+    if value is None:
+        return None
+    if not re.fullmatch(r"\d+", str(value)):
+        spelled = "ini option gradcheck_durations" if asked is None else "--gradcheck-durations"
+        raise UsageProblem(f"{spelled} is {value!r}, but it must be a whole number, 0 for all")
+    return int(value)
 
 
 def _reports(config: pytest.Config) -> tuple[Path, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gradcheck import collect, options
+from pytest_gradcheck import collect, github, hooks, options, summary
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
-from pytest_gradcheck.options import KEY, VERDICT
+from pytest_gradcheck.options import KEY
 from pytest_gradcheck.training_fixtures import configured_root, fashion_mnist, gradient_flow, smoke_train
 
 if TYPE_CHECKING:
@@ -34,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declares the hooks that others may implement."""
+    pluginmanager.add_hookspecs(hooks)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker, and parses the options once."""
     config.addinivalue_line("markers", MARK_HELP)
@@ -42,6 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_gradcheck.reporting import Reporter
 
         config.pluginmanager.register(Reporter(config, parsed.reports), "gradcheck-report")
+    if github.running() and not hasattr(config, "workerinput"):
+        annotator = github.Annotator(config.rootpath, config.invocation_params.dir)
+        config.pluginmanager.register(annotator, "gradcheck-github")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -83,7 +90,8 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     items = collect.layer_items(collector, name, obj)
     if items is None:
         collect.check_marks(collector, name, obj)
-    return items
+    nested = collect.nested_items(collector, name, obj)
+    return [*(items or ()), *nested] if nested else items
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,28 +160,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         and call.excinfo.errisinstance(GradcheckError)
         and item.get_closest_marker(collect.MARK)
     ):
-        report.longrepr = call.excinfo.getrepr(style="value") if report.failed else report.longrepr
+        report.longrepr = collect.located(item, call.excinfo) if report.failed else report.longrepr
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line that counts the verdicts; none where nothing was checked."""
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Counts the verdicts, and lists the slowest checks where that was asked for."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    counts = Counter(
-        value
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, value in getattr(report, "user_properties", ())
-        if name == VERDICT
-    )
-    if counts:
-        said = ", ".join(
-            f"{counts[verdict]} {verdict}"
-            for verdict in ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "WRONG")
-            if counts[verdict]
-        )
-        checks = f"{counts.total()} gradient check{'s' if counts.total() != 1 else ''}"
-        terminalreporter.write_line(f"gradcheck: {checks}: {said}")
+    tests = [report for report in reports if isinstance(report, pytest.TestReport)]
+    for line in summary.lines(tests, config.stash[KEY].durations):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

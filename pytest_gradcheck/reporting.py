@@ -14,6 +14,7 @@ import pytest
 
 from pytest_gradcheck.environment import environment
 from pytest_gradcheck.options import KEY
+from pytest_gradcheck.properties import attach
 
 if TYPE_CHECKING:
     from pytest_gradcheck.model import GradientFlow, Report, TrainingReport
@@ -26,7 +27,8 @@ _MESSAGE = 4000
 
 
 def record(item: pytest.Item, report: Report | TrainingReport | GradientFlow) -> None:
-    """Keeps a report for the session's, where one was asked for."""
+    """Hangs a report's properties on its item, and keeps the report for the session's where one was asked for."""
+    attach(item, report)
     if item.config.stash[KEY].reports:
         item.stash.setdefault(_FOUND, []).append(report)
 

@@ -84,6 +84,8 @@ def torch_is_warm() -> Iterator[None]:
 
     One thread each: where inner runs and their workers share few cores, torch's threads wait for each other.
     """
+    import torch._dynamo  # what seeds the generators loads it, once anything has asked for it
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         threads = torch.get_num_threads()
@@ -108,5 +110,5 @@ def suite(pytester: pytest.Pytester) -> Suite:
 @pytest.fixture(autouse=True)
 def _not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """pytest prints whole lines in its summary when it believes to run in CI; these tests read what a user sees."""
-    for name in ("CI", "BUILD_NUMBER"):
+    for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
