@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -84,7 +85,7 @@ def torch_is_warm() -> Iterator[None]:
 
     One thread each: where inner runs and their workers share few cores, torch's threads wait for each other.
     """
-    import torch._dynamo  # what seeds the generators loads it, once anything has asked for it
+    importlib.import_module("torch._dynamo")  # what seeds the generators loads it, once anything has asked for it
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
