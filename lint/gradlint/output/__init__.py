@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from gradlint.output.page import Page
 
 # Format name to module; the first is the default.
-FORMATS: Final = {"full": "full", "concise": "concise", "json": "json_array", "github": "github"}
+FORMATS: Final = {
+    "full": "full",
+    "concise": "concise",
+    "json": "json_array",
+    "sarif": "sarif",
+    "github": "github",
+    "gitlab": "gitlab",
+    "junit": "junit",
+}
 # Those that people read: totals and statistics stand below the violations.
 FOR_READERS: Final = ("full", "concise")
 

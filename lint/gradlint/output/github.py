@@ -23,7 +23,7 @@ def _command(violation: Violation, page: Page) -> str:
     start, end = page.in_file(violation.path, violation.range)
     fields = {
         "title": f"{violation.code} {violation.name}",
-        "file": violation.path,
+        "file": page.in_repository(violation.path),
         "line": start.line,
         "col": start.column,
         "endLine": end.line,

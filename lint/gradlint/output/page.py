@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint.documents import NOTEBOOK, shown
@@ -22,12 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """A report to be rendered; `safety` is the weakest fix that counts as fixable."""
+    """A report to be rendered; paths are relative to `folder`, `safety` is the weakest fix that counts as fixable."""
 
     violations: tuple[Violation, ...]
     contents: Mapping[str, bytes] = field(default_factory=dict)
     safety: Safety = Safety.SAFE
     style: Style = field(default_factory=Style)
+    folder: Path = field(default_factory=Path.cwd)
 
     def fixable(self, violation: Violation) -> bool:
         """Whether `--fix` with the same options would change something for a violation."""
@@ -38,6 +41,18 @@ class Page:
         """The line below the violations."""
         fixable = sum(map(self.fixable, self.violations))
         return f"Found {len(self.violations)} problems ({fixable} fixable)."
+
+    @cached_property
+    def _repository(self) -> Path:
+        around = (self.folder, *self.folder.parents)
+        return next((above for above in around if (above / ".git").exists()), self.folder)
+
+    def in_repository(self, path: str) -> str:
+        """A path relative to the repository, as services that know only the repository want it."""
+        try:
+            return Path(os.path.normpath(self.folder / path)).relative_to(self._repository).as_posix()
+        except ValueError:
+            return path
 
     @cached_property
     def _sources(self) -> dict[str, Source | None]:

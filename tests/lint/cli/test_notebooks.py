@@ -113,7 +113,8 @@ def test_magics_and_other_languages_are_passed_over(cli: Cli, write: Write) -> N
             "%matplotlib inline\n!pip install torch 'it\nimport torch",
             "%%bash\nif [ 1 ]; then\n  w.require_grad\nfi",
             "%%html\n<b>",
-            "w = torch.zeros(1)\nif w:\n    !ls {w} \\\n      -l\nfiles = !ls (\nt = %timeit -o f(\nw.shape?\n?torch.nn",
+            "w = torch.zeros(1)\nif w:\n    !ls {w} \\\n      -l",
+            "files = !ls (\nt = %timeit -o f(\nw.shape?\n?torch.nn",
             {**code("w.require_grad = 1;"), "metadata": {"vscode": {"languageId": "javascript"}}},
             "%%time\n%%capture out\nw.require_grad = True",
             "  # indented as a whole\n  w.require_grad = 2\n",
@@ -122,7 +123,7 @@ def test_magics_and_other_languages_are_passed_over(cli: Cli, write: Write) -> N
     )
     found = cli("a.ipynb", "--output-format", "concise")
     places = [line.partition(" GRD")[0] for line in found.out.splitlines()[:-1]]
-    assert places == ["a.ipynb:cell 6:3:3:", "a.ipynb:cell 7:2:5:", "a.ipynb:cell 8:2:3:"], found.out
+    assert places == ["a.ipynb:cell 7:3:3:", "a.ipynb:cell 8:2:5:", "a.ipynb:cell 9:2:3:"], found.out
     before = Path("a.ipynb").read_text(encoding="utf-8")
     assert cli("a.ipynb", "--fix").status == 0
     after = Path("a.ipynb").read_text(encoding="utf-8")
