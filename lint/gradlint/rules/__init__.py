@@ -33,11 +33,13 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.UNSAFE,
         ("igmoid", "anh", "expit"),
     ),
+    RuleInfo("GRD202", "no-activation", Level.WARNING, None, ("Linear",)),
     RuleInfo("GRD203", "double-output-act", Level.ERROR, Safety.UNSAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo(
         "GRD205", "bn-momentum-convention", Level.ERROR, Safety.UNSAFE, ("atchNorm", "batch_norm", "InstanceNorm")
     ),
     RuleInfo("GRD207", "bn-eps-positional", Level.ERROR, Safety.UNSAFE, ("BatchNorm", "InstanceNorm")),
+    RuleInfo("GRD211", "deep-plain-stack", Level.INFO, None, ("Linear", "Conv")),
     RuleInfo("GRD212", "saturating-hidden-activation", Level.INFO, Safety.UNSAFE, ("igmoid", "anh", "expit")),
     RuleInfo("GRD301", "grad-count", Level.ERROR, Safety.UNSAFE, ("Function",)),
     RuleInfo("GRD302", "output-on-ctx", Level.ERROR, Safety.UNSAFE, ("Function",)),
@@ -68,6 +70,8 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD607", "module-requires-grad", Level.ERROR, Safety.SAFE, ("requires_grad",)),
     RuleInfo("GRD608", "shadow-api", Level.WARNING, None, ("Module",)),
     RuleInfo("GRD610", "ctor-with-data", Level.ERROR, Safety.SAFE, ("forward",)),
+    RuleInfo("GRD613", "graph-break-in-forward", Level.WARNING, None, (".data", "numpy", ".item", "ensor(", "tolist")),
+    RuleInfo("GRD614", "running-stat-with-graph", Level.ERROR, Safety.SAFE, ("self.",)),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),

@@ -1,0 +1,73 @@
+"""Values that come from what a method is given, as far as a graph goes with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import libcst as cst
+
+from gradlint.scopes import BindingKind
+from gradlint.walk import children
+from gradlint.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradlint.names import Names
+
+# Attributes and methods after which there is no graph any more.
+_ENDING: Final = words(
+    "detach detach_ data item tolist numpy size shape device dtype numel dim ndim argmax argmin argsort long int bool"
+    " nonzero type ndimension new_zeros new_ones requires_grad grad"
+)
+_ENDING_FUNCTIONS: Final = words("len int float bool str range isinstance")
+_DEEPEST: Final = 12
+
+
+class InputValues:
+    """Answers for one file."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def reaches(self, expression: cst.CSTNode, method: cst.FunctionDef, depth: int = 0) -> bool:
+        """Whether an argument of a method goes into a value with its graph; false where that cannot be seen."""
+        for name in _leaves(expression):
+            for binding in self._names.reference(name).bindings:
+                if binding.kind is BindingKind.PARAMETER and self._is_tensor(binding.node, method):
+                    return True
+                value = binding.value if binding.kind is BindingKind.ASSIGNMENT else None
+                if value is not None and depth < _DEEPEST and self.reaches(value, method, depth + 1):
+                    return True
+        return False
+
+    def _is_tensor(self, node: cst.CSTNode, method: cst.FunctionDef) -> bool:
+        """Whether a parameter of the method may be a tensor: not `self`, not a number by annotation or default."""
+        given = [*method.params.posonly_params, *method.params.params][1:]
+        if not isinstance(node, cst.Param) or node not in given or node.default is not None:
+            return False
+        told = self._names.full_name(node.annotation.annotation) if node.annotation is not None else None
+        return told is None or told == "torch.Tensor"
+
+
+def _leaves(value: cst.CSTNode) -> Iterator[cst.Name]:
+    """The names in a value, but not below what ends a graph, in comparisons, indices or names of attributes."""
+    if isinstance(value, cst.Name):
+        yield value
+    elif isinstance(value, cst.Attribute):
+        if value.attr.value not in _ENDING:
+            yield from _leaves(value.value)
+    elif isinstance(value, cst.Subscript):
+        yield from _leaves(value.value)
+    elif isinstance(value, cst.Call):
+        function = value.func
+        if isinstance(function, cst.Name) and function.value in _ENDING_FUNCTIONS:
+            return
+        if isinstance(function, cst.Attribute) and function.attr.value in _ENDING:
+            return
+        yield from _leaves(function)
+        for given in value.args:
+            yield from _leaves(given.value)
+    elif not isinstance(value, (cst.Comparison, cst.Lambda, cst.BaseString)):
+        for below in children(value):
+            yield from _leaves(below)

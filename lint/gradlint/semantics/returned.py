@@ -1,0 +1,41 @@
+"""What goes into the value that a method returns: the expressions behind it, as far as local variables lead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from gradlint.scopes import BindingKind
+from gradlint.walk import walk
+
+if TYPE_CHECKING:
+    from gradlint.names import Names
+    from gradlint.walk import Tree
+
+
+def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cst.BaseExpression]:
+    """The returned expressions, and the values of the variables in them, each once."""
+    found: list[cst.BaseExpression] = []
+    waiting = [
+        node.value
+        for node in walk(method.body)
+        if isinstance(node, cst.Return)
+        and node.value is not None
+        and tree.enclosing(node, cst.FunctionDef, cst.Lambda) is method
+    ]
+    while waiting:
+        value = waiting.pop(0)
+        if value in found:
+            continue
+        found.append(value)
+        for node in walk(value):
+            if isinstance(node, cst.Name):
+                waiting += [
+                    binding.value
+                    for binding in names.reference(node).bindings
+                    if binding.kind is BindingKind.ASSIGNMENT
+                    and binding.value is not None
+                    and tree.enclosing(binding.node, cst.FunctionDef) is method
+                ]
+    return found
