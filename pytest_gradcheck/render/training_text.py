@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_gradcheck.model.training import Failure, Remedy, Site, TrainingReport
 
-#: Losses shown at each end of a long curve.
-_ENDS = 4
+#: Losses shown at each end of a long curve, and health findings shown.
+_ENDS, _FINDINGS = 4, 4
 
 
 def render_training(run: TrainingReport) -> str:
@@ -19,7 +19,10 @@ def render_training(run: TrainingReport) -> str:
         lines += [f"likely cause: {run.failure.cause}"] if run.failure.cause else []
         lines += [f"  {said}" for said in run.failure.evidence]
     lines += ["", *_rows(run)]
-    if run.failure and run.failure.remedies:
+    lines += _findings(run)
+    if len(run.seeds) > 1 and any(each.failure and each.failure.remedies for each in run.seeds):
+        lines += ["", *_remedies_by_seed([each for each in run.seeds if each.failure])]
+    elif run.failure and run.failure.remedies:
         lines += ["", *_remedies(run.failure.remedies)]
     lines += [f"note: {note}" for note in run.notes]
     if run.seeds:
@@ -92,6 +95,27 @@ def _remedies(tried: tuple[Remedy, ...]) -> list[str]:
     return ["tried, one change each:", *rows]
 
 
+def _remedies_by_seed(runs: list[TrainingReport]) -> list[str]:
+    """What was tried on each failing seed: a change that cures one seed need not cure another."""
+    names = dict.fromkeys(each.name for run in runs if run.failure for each in run.failure.remedies)
+    width, seeds = max(map(len, names)), [f"seed {run.seed}" for run in runs]
+    lines = [f"tried on every failing seed, one change each:\n  {'':<{width}}  {'  '.join(f'{s:<14}' for s in seeds)}"]
+    for name in names:
+        cells = [_outcome(next((each for each in _tried(run) if each.name == name), None)) for run in runs]
+        lines.append(f"  {name:<{width}}  {'  '.join(f'{cell:<14}' for cell in cells)}".rstrip())
+    return [line.rstrip() for line in "\n".join(lines).splitlines()]
+
+
+def _tried(run: TrainingReport) -> tuple[Remedy, ...]:
+    return run.failure.remedies if run.failure else ()
+
+
+def _outcome(remedy: Remedy | None) -> str:
+    if remedy is None:
+        return "not tried"
+    return "learns" if remedy.passed else "finite only" if remedy.finite else remedy.detail
+
+
 def _rows(run: TrainingReport) -> list[str]:
     clip = f", clipped to {run.clip:g}" if run.clip is not None else ""
     rows = [*(_culprit(run.failure) if run.failure else ()), ("loss", _curve(run.loss))]
@@ -105,7 +129,40 @@ def _rows(run: TrainingReport) -> list[str]:
         ("model", f"{run.parameters:,} trainable parameters on {run.device}" + (f", {run.amp}" if run.amp else ""))
     )
     rows.append(("run", f"seed {run.seed}, {len(run.loss)} of {_steps(run.steps)} in {run.seconds:.1f} s"))
+    if run.health.overhead:
+        rows.append(("watched", f"{_watched(run)}, which took {run.health.overhead:.1%} of the rest"))
+    if run.bundle:
+        rows.append(("bundle", f"python {run.bundle}"))
     return [f"  {name:<11}  {value}" for name, value in rows]
+
+
+def _watched(run: TrainingReport) -> str:
+    """How closely: every gradient of all steps, or of some of them."""
+    full, steps = sum(map(math.isfinite, run.gradient_norm)), len(run.loss)
+    full += bool(run.failure and run.gradient_norm and not math.isfinite(run.gradient_norm[-1]))
+    layers = f"layers in {len(run.health.samples)}"
+    if full >= steps:
+        return f"all gradients in every step, {layers}"
+    return f"all gradients in {full} of {_steps(steps)}, {layers}; else less"
+
+
+def _findings(run: TrainingReport) -> list[str]:
+    """The health rules that were broken, where the cause has not said the same."""
+    said = set() if run.failure is None else set(run.failure.evidence)
+    foretold = run.health.warning is not None  # then the plain warning says nothing more
+    left = [
+        each
+        for each in run.health.findings
+        if each.message not in said
+        and not (foretold and each.rule == "learning rate" and each.level == "warning")
+        and not (run.failure and run.failure.cause == "unscaled input" and each.rule == "input")
+    ]
+    lines = [
+        f"  step {each.step}: {each.rule}{f' in {each.module}' if each.module else ''}: {each.message}"
+        for each in left[:_FINDINGS]
+    ]
+    more = [f"  and {len(left) - _FINDINGS} more (run.health.findings)"] if len(left) > _FINDINGS else []
+    return ["", "health findings:", *lines, *more] if lines else []
 
 
 def _last_finite(run: TrainingReport) -> int | None:

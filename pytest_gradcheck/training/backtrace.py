@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class BackwardTrace:
-    """Hooks on every autograd node behind a loss.
+    """Hooks on every autograd node behind a loss, or behind several outputs.
 
     Attributes:
         culprit: The first node in the order of execution that received finite gradients and passed on others, with
             "nan" or "inf"; None where none did.
     """
 
-    def __init__(self, loss: torch.Tensor) -> None:
+    def __init__(self, roots: Sequence[torch.Tensor]) -> None:
         self.culprit: tuple[Node, str] | None = None
         self._sums: tuple[Node, str] | None = None
-        self._handles = [node.register_hook(self._hook(node)) for node in nodes_behind(loss)]
+        self._handles = [node.register_hook(self._hook(node)) for node in nodes_behind(roots)]
 
     def close(self) -> None:
         """Take the hooks off; where only a sum of gradients overflowed, the node that received it is the culprit."""
@@ -47,10 +47,10 @@ class BackwardTrace:
         return look
 
 
-def nodes_behind(loss: torch.Tensor) -> list[Node]:
-    """Every autograd node that the backward from `loss` will run."""
+def nodes_behind(roots: Sequence[torch.Tensor]) -> list[Node]:
+    """Every autograd node that the backward from these tensors will run."""
     seen: dict[Node, None] = {}
-    todo = [loss.grad_fn]
+    todo = [root.grad_fn for root in roots]
     while todo:
         node = todo.pop()
         if node is not None and node not in seen:

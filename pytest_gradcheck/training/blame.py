@@ -49,6 +49,17 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: St
     return Failure(step, "backward", "gradient", kind, _owner(name), name, evidence=(share,))
 
 
+def seen_late(reading: Reading, now: int) -> Failure:
+    """What a late reading shows by itself: the optimizer has moved on since, so there is nothing to replay."""
+    steps = now - reading.step
+    late = f"seen {steps} step{'s' if steps != 1 else ''} late, by a look that was thin"
+    if not math.isfinite(reading.loss):
+        kind = "nan" if math.isnan(reading.loss) else "inf"
+        return Failure(reading.step, "forward", "loss", kind, evidence=(late,))
+    name, kind = list(reading.bad.items())[-1]
+    return Failure(reading.step, "backward", "gradient", kind, _owner(name), name, evidence=(late,))
+
+
 def bad_parameter(model: nn.Module) -> tuple[str, str] | None:
     """The first parameter that holds a nan or an infinity, and which of the two; None where all are finite."""
     named = [(name, parameter.detach()) for name, parameter in model.named_parameters()]

@@ -12,16 +12,12 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_gradcheck.model.health import Symptom
+    from pytest_gradcheck.model.limits import Limits
+    from pytest_gradcheck.model.run_health import Update
     from pytest_gradcheck.model.training import Failure
     from pytest_gradcheck.training.replay import Replay
-    from pytest_gradcheck.training.updates import Update
 
-#: Inputs of a magnitude that no usual scaling leaves: 0..255 pixels have it, 0..1 and standardised ones do not.
-UNSCALED = 20.0
-#: An update as large as the weights it moves; two of them in a row preceded every nan by 2 to 4 steps.
-RATIO = 1.0
-#: Decades that activations grow a layer: N(0, 1) weights give +0.94, healthy nets at most 0.04.
-GROWTH = 0.2
 #: Above this magnitude a broken log or division is the victim, not the culprit.
 _SANE = 1e15
 _EDGES = {
@@ -66,6 +62,8 @@ class Scene:
         span: The inputs' range in words.
         updates: The largest update of each step before, relative to the weights it moved.
         in_float32: Loss of the same step without autocast; None where it ran in float32 anyway.
+        limits: Where the rules draw the line.
+        warning: The finding that foretold a nan, or None.
     """
 
     failure: Failure
@@ -74,6 +72,8 @@ class Scene:
     span: str
     updates: list[Update]
     in_float32: float | None
+    limits: Limits
+    warning: Symptom | None = None
 
 
 def explain(scene: Scene) -> Failure:
@@ -113,23 +113,26 @@ def _domain(scene: Scene) -> Iterator[str]:
 
 
 def _unscaled(scene: Scene) -> Iterator[str]:
-    if scene.largest_input > UNSCALED:
+    if scene.largest_input > scene.limits.input:
         yield f"the inputs {scene.span}: nets expect a scale near 1"
 
 
 def _learning_rate(scene: Scene) -> Iterator[str]:
-    large = [update for update in scene.updates if update.ratio > RATIO]
+    large = [update for update in scene.updates if update.ratio > scene.limits.update]
     if large:
         first = large[0]
         yield (
             f"at step {first.step} the update of {first.tensor} was {first.ratio:.3g} times its initial norm "
             f"(learning rate {first.rate:g})"
         )
+    if scene.warning and scene.failure.step > scene.warning.step:
+        steps = scene.failure.step - scene.warning.step
+        yield f"early warning: such updates in two steps running, seen {steps} step{'s' if steps > 1 else ''} before"
 
 
 def _initialisation(scene: Scene) -> Iterator[str]:
     slope = scene.seen.growth if scene.seen else None
-    if scene.failure.step == 0 and slope is not None and slope > GROWTH:
+    if scene.failure.step == 0 and slope is not None and slope > scene.limits.slope:
         yield f"activations grow by {slope:.2f} decades a layer before any update"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,20 +12,25 @@ from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.training import Failure, TrainingReport
-from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts
+from pytest_gradcheck.training import rules
+from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts, seen_late
 from pytest_gradcheck.training.cause import Scene, explain
 from pytest_gradcheck.training.feed import describe
+from pytest_gradcheck.training.inquest import inquire
 from pytest_gradcheck.training.objective import class_count, forward, objective
 from pytest_gradcheck.training.optimizers import set_rate
-from pytest_gradcheck.training.replay import Replay, replay, sharpen
-from pytest_gradcheck.training.sentinel import Reading, read
+from pytest_gradcheck.training.plan import unrepeatable
+from pytest_gradcheck.training.reader import Reader
+from pytest_gradcheck.training.replay import Replay, Root
+from pytest_gradcheck.training.sentinel import Look
 from pytest_gradcheck.training.state import StepState
-from pytest_gradcheck.training.updates import Updates
 from pytest_gradcheck.training.verdicts import collapsed, underfit
+from pytest_gradcheck.training.watching import Watching
 
 if TYPE_CHECKING:
     from pytest_gradcheck.training.feed import Batch, Feed
     from pytest_gradcheck.training.plan import Plan
+    from pytest_gradcheck.training.sentinel import Reading
 
 #: Steps in a row that float16's loss scaling may skip: from its start at 65536 that leaves a scale of 256.
 SKIPS = 8
@@ -43,10 +47,13 @@ class Loop:
         until: Moment of `time.perf_counter` after which the run ends early, and goes unexplained: a trial.
 
     Attributes:
-        loss: Of every step so far; so are `gradient_norm` and `learning_rate`.
+        loss: Of every step whose reading is known; so is `gradient_norm`. `learning_rate` is of every step.
         failure: What ended the run, or None.
+        inexact: Whether the failure was seen late, or by a thin look only, so that it may have begun earlier.
         skipped: Steps that float16's loss scaling skipped.
         interrupted: Whether Ctrl-C ended the run.
+        batch: The last batch.
+        state: What the last forward may have changed, as it was before.
     """
 
     def __init__(
@@ -59,20 +66,24 @@ class Loop:
     ) -> None:
         self.plan, self.model, self.optimizer, self.feed = plan, model, optimizer, feed
         self._until = until
-        self._batch: Batch | None = None
+        self.batch: Batch | None = None
         self.loss: list[float] = []
         self.gradient_norm: list[float] = []
         self.learning_rate: list[float] = []
         self.failure: Failure | None = None
-        self.interrupted = False
-        self._named = [(name, item) for name, item in model.named_parameters() if item.requires_grad]
-        self._parameters = [parameter for _, parameter in self._named]
+        self.interrupted = self.inexact = False
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._home = self._parameters[0].device.type
         self._scaler = torch.amp.GradScaler(self._home) if plan.amp is torch.float16 else None
         self.skipped = self._in_a_row = 0
         self._classes: int | None = None
-        self._state = StepState(model)
-        self._updates = Updates(self._named, optimizer)
+        self.state = StepState(model)
+        # GradScaler waits for the device in every step anyway
+        reader = Reader() if self._scaler else plan.reader() if plan.reader else None
+        least = Look.THIN if self._scaler or unrepeatable(plan) else Look.LOSS
+        self._watching = Watching(model, plan.max_overhead, plan.limits, reader, plan.grace, least)
+        self._late = self._watching.sentinel.late
+        self._replayable = True
 
     def run(self) -> None:
         """Train until the steps are done or something fails."""
@@ -82,10 +93,17 @@ class Loop:
                 self.failure = self._step(step)
                 if self.failure or (self._until is not None and time.perf_counter() > self._until):
                     return
+            self.failure = self._judged(self._watching.sentinel.rest())
+            if self.failure:
+                return
         except KeyboardInterrupt:
+            self._judged(self._watching.sentinel.rest())
             self.interrupted = True
             return
-        self.failure = self._moved_badly() or (underfit(self.loss) if self.plan.overfit else self._collapsed())
+        finally:
+            self._watching.stop()
+        limits = self.plan.limits
+        self.failure = self._moved_badly() or (underfit(self.loss, limits) if self.plan.overfit else self._collapsed())
         if self.failure:
             self.failure = explain(self._scene(self.failure))
 
@@ -107,54 +125,88 @@ class Loop:
             amp=None if plan.amp is None else str(plan.amp).removeprefix("torch."),
             seconds=seconds,
             failure=self.failure,
+            health=self._watching.health(),
             interrupted=self.interrupted,
             notes=(f"float16's loss scaling skipped {self.skipped} steps",) if self.skipped else (),
         )
 
     def _step(self, step: int) -> Failure | None:
         self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
-        self._batch = batch = self.feed.next()
-        self._state.take()
+        self.batch = batch = self.feed.next()
+        how = self._watching.before(step, last=step == self.plan.steps - 1)
+        # without it the run is repeated from its seed: by the time a late reading comes, the parameters have moved
+        self._replayable = how > Look.LOSS and not self._late
+        if self._replayable:
+            with self._watching.budget.charge("state"):
+                self.state.take()
         self.model.zero_grad(set_to_none=True)
         loss = self._forward(batch, step)
         self._backward(loss, step)
-        reading = read(loss, self._grads())
+        failure = self._judged(self._watching.after(step, loss, [self.optimizer]))
+        if failure is None:
+            self._update()
+        return failure
+
+    def _judged(self, readings: list[Reading]) -> Failure | None:
+        return next(filter(None, map(self._judge, readings)), None)
+
+    def _judge(self, reading: Reading) -> Failure | None:
+        step = reading.step
         self.loss.append(reading.loss)
         self.gradient_norm.append(reading.total)
+        if step == 0:
+            classes = self._classes if self.plan.loss is None else None
+            facts = self.input_facts()
+            self._watching.chart.note(rules.at_start(reading.loss, classes, *facts, self.plan.limits))
         if reading.healthy:
             self._in_a_row = 0
-            self._updates.add(step, reading.norms, self.learning_rate[-1], self.plan.clip, reading.total)
-        elif not self._may_skip(reading, step):
-            return self._explain(blame(step, reading, batch, self.model, self._state), batch, reading.loss)
-        self._update()
-        return None
+            self._watching.note(reading, self.learning_rate[step], self.plan.clip)
+            return None
+        if self._may_skip(reading, step):
+            return None
+        if not self._replayable:
+            self.inexact = True
+            return explain(self._scene(seen_late(reading, len(self.learning_rate) - 1)))
+        assert self.batch is not None
+        failure = blame(step, reading, self.batch, self.model, self.state)
+        self.inexact = failure.phase == "optimizer" and not self._read_in_full(failure.step)
+        return self._explain(failure, self.batch, reading.loss)
+
+    def _read_in_full(self, step: int) -> bool:
+        return math.isfinite(self.gradient_norm[step])
 
     def _explain(self, failure: Failure, batch: Batch, loss: float) -> Failure:
         """The failure with the operation and the line that a replay of the step finds, and with its cause."""
         if self._until is not None:
             return failure  # a trial: only whether it fails is asked
-        seen = None
-        if failure.quantity in {"loss", "gradient"}:
-            scale = 1.0 if self._scaler is None else self._scaler.get_scale()
-            try:
-                seen = replay(self.model, self._state, lambda: self._forward(batch, failure.step), scale)
-                failure = sharpen(failure, seen, loss)
-            except Exception as error:  # noqa: BLE001 - the run has failed already: a replay that breaks must not hide how
-                said = f"running the step again raised {type(error).__name__}: {error}"
-                failure = replace(failure, evidence=(*failure.evidence, said))
+        scale = None if self._scaler is None else torch.tensor(self.scale, device=self._home)
+        failure, seen = inquire(
+            failure,
+            loss,
+            self.model,
+            self.state,
+            lambda: [Root(self._forward(batch, failure.step).sum(), scale)],
+        )
         in_float32 = self._in_float32(batch, failure.step) if seen and self.plan.amp else None
         return explain(self._scene(failure, seen, in_float32))
 
     def _scene(self, failure: Failure, seen: Replay | None = None, in_float32: float | None = None) -> Scene:
         largest, span = self.input_facts()
-        return Scene(failure, seen, largest, span, self._updates.largest, in_float32)
+        chart = self._watching.chart
+        warning = chart.health(0.0).warning
+        return Scene(failure, seen, largest, span, chart.updates, in_float32, self.plan.limits, warning)
+
+    @property
+    def scale(self) -> float:
+        """What the loss is multiplied with before backward."""
+        return 1.0 if self._scaler is None else float(self._scaler.get_scale())
 
     def input_facts(self) -> tuple[float, str]:
         """The largest magnitude in the inputs of the last batch, and their range in words."""
-        return (0.0, "") if self._batch is None else input_facts(self._batch)
+        return (0.0, "") if self.batch is None else input_facts(self.batch)
 
     def _in_float32(self, batch: Batch, step: int) -> float:
-        self._state.restore()
+        self.state.restore()
         with torch.no_grad(), torch.autocast(self._home, enabled=False):
             outputs = forward(self.model, batch, step)
             return float((self.plan.loss or F.cross_entropy)(outputs, batch.targets))
@@ -194,17 +246,17 @@ class Loop:
         never_moved = self.skipped == self.plan.steps == step + 1
         return self._in_a_row < SKIPS and not never_moved
 
-    def _grads(self) -> list[tuple[str, torch.Tensor]]:
-        return [(name, item.grad) for name, item in self._named if item.grad is not None]
-
     def _moved_badly(self) -> Failure | None:
         bad = bad_parameter(self.model)
         if bad is None:
             return None
         name, kind = bad
+        self.inexact = not self._read_in_full(-1)
         said = "every gradient of this step was finite: the update itself overflowed"
-        owner = name.rpartition(".")[0]
-        return Failure(self.plan.steps - 1, "optimizer", "parameter", kind, owner, name, evidence=(said,))
+        evidence = () if self.inexact else (said,)
+        return Failure(
+            self.plan.steps - 1, "optimizer", "parameter", kind, name.rpartition(".")[0], name, evidence=evidence
+        )
 
     def _collapsed(self) -> Failure | None:
         tables = (item.weight for item in self.model.modules() if isinstance(item, (nn.Embedding, nn.EmbeddingBag)))
@@ -213,4 +265,5 @@ class Loop:
             self.loss,
             self._classes,
             [item.grad for item in self._parameters if item.grad is not None and id(item) not in sparse],
+            self.plan.limits,
         )

@@ -103,11 +103,17 @@ def _check_labels(outputs: torch.Tensor, targets: torch.Tensor, step: int) -> No
         )
     # On an accelerator this read would wait for the device, so only the first batch pays for it there.
     if targets.numel() and (step == 0 or targets.device.type == "cpu"):
-        labels = targets[targets != _IGNORED]
-        low, high = (int(labels.min()), int(labels.max())) if labels.numel() else (0, 0)
-        classes = outputs.shape[1]
+        classes, (low, high) = outputs.shape[1], _range(targets)
+        if low < 0:
+            labels = targets[targets != _IGNORED]
+            low, high = _range(labels) if labels.numel() else (0, 0)
         if low < 0 or high >= classes:
             raise UsageProblem(
                 f"the labels at step {step} run from {low} to {high}, but the model scores {classes} classes: "
                 f"labels must be 0 to {classes - 1}"
             )
+
+
+def _range(labels: torch.Tensor) -> tuple[int, int]:
+    low, high = torch.aminmax(labels)
+    return int(low), int(high)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.model.limits import Limits
+from pytest_gradcheck.training.budget import GRACE
 from pytest_gradcheck.training.optimizers import Rate, checked_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_gradcheck.training.objective import Loss
+    from pytest_gradcheck.training.reader import Reader
 
 AMP_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that `train_smoke` was asked, the same for every seed; the fields are its arguments."""
+    """All that `train_smoke` was asked, the same for every seed; the fields are its arguments.
+
+    But for `reader`, which makes what reads numbers from the device (None takes what suits the device), and `grace`,
+    the seconds of watching that are always allowed.
+    """
 
     model: nn.Module | Callable[[], nn.Module]
     batches: Any
@@ -34,6 +42,11 @@ class Plan:
     amp: torch.dtype | None
     overfit: bool
     keep: bool
+    max_overhead: float | None = 0.02
+    limits: Limits = field(default_factory=Limits)
+    bundle: Path | None = None
+    reader: Callable[[], Reader] | None = None
+    grace: float = GRACE
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module) and (isinstance(self.model, torch.Tensor) or not callable(self.model)):
@@ -48,7 +61,15 @@ class Plan:
             )
         if self.clip is not None and not 0 < self.clip < float("inf"):
             raise UsageProblem(f"clip is {self.clip!r}, but it must be a positive gradient norm")
-
+        if not isinstance(self.limits, Limits):
+            raise UsageProblem(
+                f"limits is a {type(self.limits).__name__}, but it must be a Limits, as in Limits(dead=0.8)"
+            )
+        if self.max_overhead is not None and not 0 < self.max_overhead < float("inf"):
+            raise UsageProblem(
+                f"max_overhead is {self.max_overhead!r}, but it must be a positive share, such as 0.02, or None for no "
+                "bound"
+            )
         if self.lr is not None and not callable(self.lr):
             checked_rate(self.lr)
 
@@ -70,6 +91,15 @@ class Plan:
                 f"the model {type(made).__name__} is on the meta device, which holds no numbers to train"
             )
         return made
+
+
+def unrepeatable(plan: Plan) -> str | None:
+    """Why a plan cannot be run a second time, in words; None where it can."""
+    if iter(plan.batches) is plan.batches:
+        return "a generator cannot be read again"
+    if plan.keep and isinstance(plan.model, nn.Module):
+        return "keep=True left the model as it failed"
+    return None
 
 
 def device_of(device: str | torch.device | None) -> torch.device | None:

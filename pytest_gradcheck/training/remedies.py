@@ -12,7 +12,6 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 from pytest_gradcheck.models.choices import fill
-from pytest_gradcheck.training.cause import UNSCALED
 from pytest_gradcheck.training.optimizers import DEFAULT_RATE, make_optimizer
 from pytest_gradcheck.training.plan import Plan
 from pytest_gradcheck.training.state import seeded
@@ -42,7 +41,7 @@ class Scaled:
 
 def _scale_input(plan: Plan, largest: float) -> Plan | None:
     divisor = 255.0 if largest <= 255 else largest
-    return replace(plan, batches=Scaled(plan.batches, divisor)) if largest > UNSCALED else None
+    return replace(plan, batches=Scaled(plan.batches, divisor)) if largest > plan.limits.input else None
 
 
 def _lower_rate(plan: Plan, _: float) -> Plan | None:

@@ -27,7 +27,7 @@ class Replay:
     """What a second run of the step showed.
 
     Attributes:
-        loss: Its loss.
+        loss: Its loss, or the sum of its outputs where they are what backward starts from.
         first: The first operation of the forward with a non-finite result, or None.
         forward: The operation whose non-finite result reached the loss, or None.
         backward: Where backward turned finite gradients into others, or None.
@@ -41,31 +41,46 @@ class Replay:
     growth: float | None
 
 
-def replay(model: nn.Module, state: StepState, compute: Callable[[], torch.Tensor], scale: float) -> Replay:
+@dataclass(frozen=True)
+class Root:
+    """What a backward pass starts from.
+
+    Attributes:
+        tensor: The loss, or an output of the model.
+        grad: The gradient that it gets; None stands for one.
+    """
+
+    tensor: torch.Tensor
+    grad: torch.Tensor | None = None
+
+
+def replay(model: nn.Module, state: StepState, compute: Callable[[], list[Root]]) -> Replay:
     """Run forward and backward again from the noted state.
 
     Args:
         model: With the parameters of the failing step.
         state: Taken before its forward.
-        compute: Runs the forward and gives the loss.
-        scale: What the loss is multiplied with before backward.
+        compute: Runs the forward and gives what backward starts from.
     """
     state.restore()
     model.zero_grad(set_to_none=True)
     trace = ForwardTrace()
     with torch.autograd.set_detect_anomaly(True, check_nan=False):  # notes each node's traceback, and checks nothing
         with layer_sizes(model) as sizes, module_stack(model, trace.modules) as owners, trace:
-            loss = compute()
-        culprit = trace.event_of(loss)
+            roots = compute()
+        value = sum(float(root.tensor.detach().double().sum()) for root in roots)
+        events = filter(None, (trace.event_of(root.tensor) for root in roots))
+        culprit = next((event for event in events if not event.mask), None)
         backward = None
-        if math.isfinite(float(loss.detach())):
-            watched = BackwardTrace(loss)
-            torch.autograd.backward(loss * scale)
+        if culprit is None:
+            tensors = [root.tensor for root in roots]
+            watched = BackwardTrace(tensors)
+            torch.autograd.backward(tensors, [root.grad for root in roots])
             watched.close()
             if watched.culprit:
-                node, value = watched.culprit
-                backward = Site(node.name(), owners.get(node), line_of_node(node), value)
-    return Replay(float(loss.detach()), trace.first, culprit.origin() if culprit else None, backward, slope(sizes))
+                node, kind = watched.culprit
+                backward = Site(node.name(), owners.get(node), line_of_node(node), kind)
+    return Replay(value, trace.first, culprit.origin() if culprit else None, backward, slope(sizes))
 
 
 def sharpen(failure: Failure, seen: Replay, loss: float) -> Failure:
@@ -74,7 +89,7 @@ def sharpen(failure: Failure, seen: Replay, loss: float) -> Failure:
     Args:
         failure: As the sentinel saw it: the loss or a gradient.
         seen: The replay.
-        loss: The loss of the step when it failed.
+        loss: The loss (or the sum of the outputs) of the step when it failed.
     """
     same = seen.loss == loss or (math.isnan(seen.loss) and math.isnan(loss))
     first = site(seen.first) if seen.first else None

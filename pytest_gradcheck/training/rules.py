@@ -54,8 +54,9 @@ def of_updates(updates: Sequence[Update], limits: Limits) -> Iterator[Symptom]:
     last, before = updates[-1], updates[-2] if len(updates) > 1 else None
     said = f"the update of {last.tensor} was {last.ratio:.3g} times its initial norm (learning rate {last.rate:g})"
     if before and before.step == last.step - 1 and min(before.ratio, last.ratio) > limits.update:
-        said = f"{said}, and {before.ratio:.3g} times that of {before.tensor} in the step before"
-        yield Symptom("learning rate", None, f"{said}; the limit is {limits.update:g}", last.step)
+        twice = f"updates were {before.ratio:.3g} and {last.ratio:.3g} times the initial norm of their weights"
+        said = f"{twice} in two steps running (learning rate {last.rate:g}); the limit is {limits.update:g}"
+        yield Symptom("learning rate", None, said, last.step)
     else:
         yield Symptom("learning rate", None, f"{said}; the limit is {limits.update_warn:g}", last.step, "warning")
 

@@ -6,21 +6,26 @@ import contextlib
 import copy
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.model.limits import Limits
+from pytest_gradcheck.training.bundle import bundled
 from pytest_gradcheck.training.feed import Feed
 from pytest_gradcheck.training.loop import Loop
 from pytest_gradcheck.training.objective import Loss, forward
 from pytest_gradcheck.training.optimizers import Rate, make_optimizer
-from pytest_gradcheck.training.plan import Plan, amp_dtype, device_of
+from pytest_gradcheck.training.plan import Plan, amp_dtype, device_of, unrepeatable
+from pytest_gradcheck.training.reader import Reader
 from pytest_gradcheck.training.state import ModelState, seeded
 from pytest_gradcheck.training.trials import with_remedies
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_gradcheck.model.training import TrainingReport
@@ -42,6 +47,9 @@ def train_smoke(
     remedies: str | None = "auto",
     overfit: bool = False,
     keep: bool = False,
+    max_overhead: float | None = 0.02,
+    bundle: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
 ) -> TrainingReport:
     """Train for a few steps and report the first thing that goes wrong.
 
@@ -62,10 +70,16 @@ def train_smoke(
         amp: "float16" (with loss scaling) or "bfloat16" to run the forward under autocast, or None.
         seed: Of torch's, numpy's and Python's generators; set before a factory builds the model.
         seeds: Several seeds instead of one: the factory is called and the run repeated for each.
-        remedies: What to try on a failing run, one change at a time: "auto" spends up to 20 seconds where a change can
-            help, "all" tries everything, None nothing.
+        remedies: What to try on every failing seed, one change at a time: "auto" spends up to 20 seconds in all, where
+            a change can help, "all" tries everything, None nothing.
         overfit: Train on the first batch only, which must come down to 5 % of its initial loss.
         keep: Leave the model trained, instead of as it was.
+        max_overhead: Share of the run's time that watching may take (close looks at layers may take half of it
+            besides). Where reading every gradient costs more, some steps are watched by their loss, biases and first
+            weight. None reads everything. The first 0.05 seconds are always allowed.
+        bundle: Folder for a failing step: its state in one file, and a script that repeats it; with several seeds one
+            folder each in it.
+        limits: Where the health rules draw the line; None is `Limits()`.
 
     Returns:
         The report. With `seeds` it is the report of the first failing seed, else of the first, and its `seeds` lists
@@ -78,8 +92,10 @@ def train_smoke(
         KeyboardInterrupt: Ctrl-C, after everything is restored; its message is the report of what was seen.
     """
     plan = Plan(
-        model, batches, loss, optimizer, lr, steps, device_of(device), clip, amp_dtype(amp), overfit=overfit, keep=keep
-    )
+        model, batches, loss, optimizer, lr, steps, device_of(device), clip, amp_dtype(amp), overfit=overfit, keep=keep,
+        max_overhead=max_overhead, limits=Limits() if limits is None else limits,
+        bundle=None if bundle is None else Path(bundle),
+    )  # fmt: skip
     if remedies not in (None, "auto", "all"):
         raise UsageProblem(f'remedies is {remedies!r}, but it must be "auto", "all" or None')
     if seeds is None:
@@ -91,22 +107,49 @@ def train_smoke(
             "several seeds need a model factory, so that each seed draws its own weights: "
             f"pass a function that returns the {type(model).__name__}"
         )
-    tried = [_run(plan, each) for each in seeds]
-    worst = next((place for place, (run, _) in enumerate(tried) if not run.passed), 0)
-    first = _remedied(*tried[worst], plan, remedies)
-    runs = tuple(first if place == worst else run for place, (run, _) in enumerate(tried))
-    return replace(first, seeds=runs)
+    tried = [_run(replace(plan, bundle=plan.bundle and plan.bundle / f"seed-{each}"), each) for each in seeds]
+    failing = sum(not run.passed for run, _ in tried)
+    runs = tuple(_remedied(*each, plan, remedies, failing) for each in tried)
+    return replace(next((run for run in runs if not run.passed), runs[0]), seeds=runs)
 
 
-def _remedied(report: TrainingReport, largest_input: float, plan: Plan, remedies: str | None) -> TrainingReport:
+def _remedied(
+    report: TrainingReport, largest_input: float, plan: Plan, remedies: str | None, failing: int = 1
+) -> TrainingReport:
     def run(changed: Plan, seed: int, until: float) -> TrainingReport:
-        return _run(changed, seed, until)[0]
+        return _once(changed, seed, until)[0]
 
-    return with_remedies(report, plan, remedies, run, largest_input)
+    return with_remedies(report, plan, remedies, run, largest_input, failing)
 
 
-def _run(plan: Plan, seed: int, until: float | None = None) -> tuple[TrainingReport, float]:
-    """One seed's report, and the largest magnitude in its last batch; a trial where `until` is given."""
+def _run(plan: Plan, seed: int) -> tuple[TrainingReport, float]:
+    """One seed's report, and the largest magnitude in its last batch.
+
+    A failure that was seen late or by a thin look may have begun earlier. Then the run is repeated from its seed up to
+    there, with every gradient read in its own step.
+    """
+    report, largest, inexact = _once(plan, seed)
+    if not inexact or report.failure is None:
+        return report, largest
+    cannot = unrepeatable(plan)
+    if cannot:
+        return replace(report, notes=(*report.notes, f"the failing step could not be run again: {cannot}")), largest
+    steps = min(plan.steps, report.failure.step + 2)
+    again, largest, _ = _once(replace(plan, steps=steps, max_overhead=None, reader=Reader), seed)
+    again = replace(again, steps=plan.steps, seconds=report.seconds + again.seconds)
+    if again.failure is None or again.failure.value in {"collapse", "underfit"}:
+        said = "repeated from its seed with every gradient read, the run did not fail"
+        failure = replace(report.failure, reproduced=False, evidence=(*report.failure.evidence, said))
+        return replace(report, failure=failure), largest
+    said = "repeated from its seed up to the failing step, which had not been watched closely enough to explain it"
+    return replace(again, notes=(*again.notes, said)), largest
+
+
+def _once(plan: Plan, seed: int, until: float | None = None) -> tuple[TrainingReport, float, bool]:
+    """One run's report, the largest magnitude in its last batch, and whether its failure may have begun earlier.
+
+    It is a trial where `until` is given.
+    """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageProblem(f"seed is {seed!r}, but it must be a whole number of at least 0")
     start = time.perf_counter()
@@ -122,9 +165,11 @@ def _run(plan: Plan, seed: int, until: float | None = None) -> tuple[TrainingRep
             loop.run()
             report = loop.report(seed, time.perf_counter() - start)
             largest = loop.input_facts()[0] if report.failure else 0.0
+            if plan.bundle and until is None and not loop.inexact:
+                report = bundled(report, plan, loop)
     if report.interrupted and until is None:
         raise KeyboardInterrupt(str(report))
-    return report, largest
+    return report, largest, loop.inexact
 
 
 @contextlib.contextmanager

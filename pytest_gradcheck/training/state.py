@@ -65,6 +65,13 @@ class RandomState:
         self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
         self._mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
 
+    def states(self) -> dict[str, torch.Tensor | list[torch.Tensor]]:
+        """The states by kind of device: "cpu", and "cuda" (one a device) or "mps" where they are in use."""
+        kept: dict[str, torch.Tensor | list[torch.Tensor]] = {"cpu": self._cpu}
+        if self._cuda:
+            kept["cuda"] = list(self._cuda)
+        return kept if self._mps is None else {**kept, "mps": self._mps}
+
     def restore(self) -> None:
         """Set the generators back to where they stood."""
         torch.set_rng_state(self._cpu)
@@ -103,12 +110,21 @@ class StepState:
                     copy = known[2] if known and fresh else tensor.detach().clone()
                     self._copies[id(tensor)] = (tensor, tensor._version, copy)
 
-    def floating(self) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
-        """Every floating buffer as it was: its module, its name there, and the numbers."""
+    @property
+    def random(self) -> RandomState:
+        """The random generators as they were."""
+        return self._random
+
+    def buffers(self) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
+        """Every buffer as it was: its module, its name there, and the numbers."""
         for module, slots in self._slots:
             for name, tensor in slots.items():
-                if tensor is not None and tensor.is_floating_point():
+                if tensor is not None:
                     yield module, name, self._copies[id(tensor)][2]
+
+    def floating(self) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
+        """Every floating buffer as it was: its module, its name there, and the numbers."""
+        return (found for found in self.buffers() if found[2].is_floating_point())
 
     @torch.no_grad()
     def restore(self) -> None:

@@ -11,7 +11,7 @@ from statistics import fmean
 from torch import nn
 
 from pytest_gradcheck.model.training import Failure, Remedy, TrainingReport
-from pytest_gradcheck.training.plan import Plan
+from pytest_gradcheck.training.plan import Plan, unrepeatable
 from pytest_gradcheck.training.remedies import REMEDIES, with_fresh_optimizer
 
 #: Seconds that "auto" spends on all trials of one failing run, and the share of them that one trial may take.
@@ -26,7 +26,7 @@ Run = Callable[[Plan, int, float], TrainingReport]
 
 
 def with_remedies(
-    report: TrainingReport, plan: Plan, mode: str | None, run: Run, largest_input: float
+    report: TrainingReport, plan: Plan, mode: str | None, run: Run, largest_input: float, failing: int = 1
 ) -> TrainingReport:
     """The report with the remedies that were tried on it.
 
@@ -36,24 +36,24 @@ def with_remedies(
         mode: "auto" (within `BUDGET` seconds, and only where a remedy can help), "all", or None.
         run: How to run a changed plan.
         largest_input: Largest magnitude in the failing batch.
+        failing: Number of failing seeds, which share the budget.
     """
     failure = report.failure
     if mode is None or failure is None or failure.value == "underfit":
         return report
-    if iter(plan.batches) is plan.batches:
-        return replace(report, notes=(*report.notes, "no remedies were tried: a generator cannot be read again"))
-    if plan.keep and isinstance(plan.model, nn.Module):
-        return replace(report, notes=(*report.notes, "no remedies were tried: keep=True left the model as it failed"))
+    cannot = unrepeatable(plan)
+    if cannot:
+        return replace(report, notes=(*report.notes, f"no remedies were tried: {cannot}"))
     if mode == "auto" and (failure.cause in _BEYOND or failure.reproduced is False):
         return report
-    budget = BUDGET if mode == "auto" else math.inf
+    budget = BUDGET / failing if mode == "auto" else math.inf
     end = time.perf_counter() + budget
     tried, left = [], []
     for name, changed, seed in _changes(with_fresh_optimizer(plan), report.seed, largest_input):
         if time.perf_counter() >= end:
             left.append(name)
             continue
-        trial = run(replace(changed, keep=False), seed, min(end, time.perf_counter() + budget * SHARE))
+        trial = run(replace(changed, keep=False, bundle=None), seed, min(end, time.perf_counter() + budget * SHARE))
         if trial.interrupted:
             raise KeyboardInterrupt(str(report))
         if trial.failure or len(trial.loss) > failure.step or len(trial.loss) == plan.steps:

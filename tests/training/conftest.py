@@ -16,3 +16,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def torch_loaded_whole() -> None:
+    """An optimizer's first step loads further parts of torch; a pytest run inside a test would take them away again."""
+    import torch._inductor.test_operators
+
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).step()

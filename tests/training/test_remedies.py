@@ -126,10 +126,17 @@ def test_the_text_keeps_the_two_facts_apart() -> None:
     assert len(text.splitlines()) < 30
 
 
-def test_with_seeds_the_failing_one_is_tried() -> None:
+def test_every_failing_seed_has_its_own_trials_and_the_text_sets_them_side_by_side() -> None:
     run = train_smoke(mlp, [(X, Y)], lr=1e6, seeds=(0, 1), remedies="all")
     assert run.failure is not None
     assert run.failure.remedies
     assert run.seeds[0].failure == run.failure
     assert run.seeds[1].failure is not None
-    assert run.seeds[1].failure.remedies == ()
+    names = [remedy.name for remedy in run.seeds[1].failure.remedies]
+    assert names == [remedy.name for remedy in run.failure.remedies]
+    text = str(run)
+    assert "tried on every failing seed, one change each:" in text
+    heading = next(line for line in text.splitlines() if line.split() == ["seed", "0", "seed", "1"])
+    row = next(line for line in text.splitlines() if line.startswith("  He initialisation"))
+    assert row.index("nan at") == heading.index("seed 0")
+    assert len(text.splitlines()) < 40

@@ -1,4 +1,4 @@
-"""The fixtures in a pytest run of their own, with the plugin's options and device stubbed."""
+"""The fixtures in a pytest run of their own."""
 
 from __future__ import annotations
 
@@ -13,27 +13,13 @@ pytest_plugins = ["pytester"]
 
 Run = Callable[..., pytest.RunResult]
 
-CONFTEST = """
-import pytest
-from pytest_gradcheck.training_fixtures import fashion_mnist, gradient_flow, smoke_train
-
-def pytest_addoption(parser):
-    parser.addoption("--fashion-mnist-root", default=None)
-    parser.addini("fashion_mnist_root", "", default=None)
-
-@pytest.fixture
-def gradcheck_device():
-    return "cpu"
-"""
-
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.delenv("FASHION_MNIST_ROOT", raising=False)
-    pytester.makeconftest(CONFTEST)
     return lambda body, *options: (
         pytester.makepyfile("import math, torch\nfrom torch import nn\n" + body),
-        pytester.runpytest_inprocess("-p", "no:gradcheck", "-p", "no:cacheprovider", *options),
+        pytester.runpytest_inprocess("-p", "no:cacheprovider", *options),
     )[1]
 
 

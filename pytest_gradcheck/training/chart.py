@@ -1,0 +1,95 @@
+"""What a run's readings add up to: norms by step and parameter, update ratios, close looks, broken rules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytest_gradcheck.model.run_health import Health, HealthSample, Update
+from pytest_gradcheck.training import rules
+from pytest_gradcheck.training.sentinel import tensor_norms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import nn
+
+    from pytest_gradcheck.model.health import Symptom
+    from pytest_gradcheck.model.limits import Limits
+    from pytest_gradcheck.training.sentinel import Reading
+
+#: Rows of gradient norms that are kept; where there are more, every other one goes.
+_ROWS = 512
+
+
+class Chart:
+    """Collects a run's health.
+
+    Update ratios are only known for plain SGD, whose update is the rate times the gradient. They are relative to the
+    norms that weights had when watching began; tensors of less than two dimensions are left out, because biases start
+    at or near zero. Momentum is not counted, so a ratio is a lower bound.
+
+    Args:
+        named: The parameters that are trained, by name.
+        limits: Where the health rules draw the line.
+
+    Attributes:
+        updates: The largest relative update of every step whose gradients were all read.
+        samples: The close looks.
+    """
+
+    def __init__(self, named: Sequence[tuple[str, nn.Parameter]], limits: Limits) -> None:
+        self._named, self._limits = named, limits
+        self._rows: list[tuple[int, tuple[float, ...]]] = []
+        self._initial: dict[str, float] = {}
+        self._found: dict[tuple[str, str | None, str], Symptom] = {}
+        self.updates: list[Update] = []
+        self.samples: list[HealthSample] = []
+
+    def begin(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
+        """Note the norms of the weights that plain SGD moves; after the first forward, when lazy layers have theirs."""
+        groups = [group for item in optimizers if type(item) is torch.optim.SGD for group in item.param_groups]
+        moved = {id(parameter) for group in groups for parameter in group["params"]}
+        weights = [(name, item.detach()) for name, item in self._named if item.dim() > 1 and id(item) in moved]
+        norms = [norm.double() for norm in tensor_norms([item for _, item in weights])]
+        values = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist() if norms else []
+        self._initial = {name: norm for (name, _), norm in zip(weights, values, strict=True) if norm > 0}
+
+    def add(self, reading: Reading, rate: float, clip: float | None = None) -> None:
+        """Note a step whose gradients were all read: their norms, its rate, and by how much clipping shrank them."""
+        self._rows.append((reading.step, tuple(reading.norms.get(name, math.nan) for name, _ in self._named)))
+        if len(self._rows) > _ROWS:
+            self._rows = self._rows[::2]
+        shrunk = min(1.0, clip / reading.total) if clip is not None and reading.total > 0 else 1.0
+        norms = reading.norms
+        ratios = ((rate * shrunk * norms[name] / norm, name) for name, norm in self._initial.items() if name in norms)
+        ratio, name = max(ratios, default=(0.0, ""))
+        if name:
+            self.updates.append(Update(reading.step, name, ratio, rate))
+            self.note(rules.of_updates(self.updates[-2:], self._limits))
+
+    def add_sample(self, sample: HealthSample) -> None:
+        """Note a close look."""
+        self.samples.append(sample)
+        self.note(replace(each, step=sample.step) for each in rules.of_layers(sample.layers, self._limits))
+
+    def note(self, symptoms: Iterable[Symptom]) -> None:
+        """Keep each finding as it was first seen."""
+        for each in symptoms:
+            self._found.setdefault((each.rule, each.module, each.level), each)
+
+    def health(self, overhead: float) -> Health:
+        """All of it as plain data."""
+        steps, rows = zip(*self._rows, strict=True) if self._rows else ((), ())
+        return Health(
+            parameters=tuple(name for name, _ in self._named),
+            steps=tuple(steps),
+            gradient=tuple(rows),
+            updates=tuple(self.updates),
+            samples=tuple(self.samples),
+            findings=tuple(sorted(self._found.values(), key=lambda each: each.step)),
+            overhead=overhead,
+        )

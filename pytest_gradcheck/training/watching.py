@@ -1,0 +1,110 @@
+"""Everything that watches the steps of one loop, from before a forward to before the optimizer's step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gradcheck.training.budget import GRACE, Budget
+from pytest_gradcheck.training.chart import Chart
+from pytest_gradcheck.training.reader import Reader, reader_for
+from pytest_gradcheck.training.sampling import Gathered, Sampler
+from pytest_gradcheck.training.sentinel import Look, Named, Reading, Sentinel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+    from torch import nn
+
+    from pytest_gradcheck.model.limits import Limits
+    from pytest_gradcheck.model.run_health import Health
+
+#: What one close look is made of.
+_PARTS = ("opening", "hooks", "gathering", "charting")
+
+
+class Watching:
+    """The sentinel, the close looks and the chart of one loop, within one budget.
+
+    Args:
+        model: The model.
+        share: Share of the loop's time that the sentinel may take; close looks may take half of it besides. None allows
+            every look.
+        limits: Where the health rules draw the line.
+        reader: How numbers get to the host; None takes what suits the model's device.
+        grace: Seconds that are allowed in any case, for either.
+        least: The thinnest look that is allowed.
+
+    Attributes:
+        named: The parameters that are trained, by name.
+        chart: What was seen so far.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        share: float | None,
+        limits: Limits,
+        reader: Reader | None = None,
+        grace: float = GRACE,
+        least: Look = Look.LOSS,
+    ) -> None:
+        self.named = [(name, item) for name, item in model.named_parameters() if item.requires_grad]
+        self.budget = Budget(share, grace)
+        self._closely = Budget(None if share is None else share / 2, grace)
+        self.sentinel = Sentinel(self.budget, reader or reader_for(self.named[0][1].device), least)
+        self.chart = Chart(self.named, limits)
+        self._sampler = Sampler(model, self.named, limits)
+        self._open, self._how = False, Look.FULL
+        self._gathered: dict[int, Gathered] = {}
+
+    def before(self, step: int, last: bool = False) -> Look:
+        """Called before a step's forward: looks closely at steps 0, 1, 2, 4, 8 ... and the last, where allowed.
+
+        Returns how closely the sentinel will look at the step.
+        """
+        self._how = self.sentinel.choose()
+        if (last or step & (step - 1) == 0) and self._closely.allows(*_PARTS):
+            with self._closely.charge("opening"):
+                self._sampler.open()
+                self._open, self._how = True, Look.FULL
+        return self._how
+
+    def after(self, step: int, loss: torch.Tensor, optimizers: Iterable[torch.optim.Optimizer]) -> list[Reading]:
+        """Called after a step's backward; returns the readings that are known by now."""
+        grads = self.grads() if self._how else []
+        if step == 0:
+            with self.budget.charge("weights"):
+                self.chart.begin(optimizers)
+        gathered = None
+        if self._open:
+            self._closely.add("hooks", self._sampler.seconds)
+            with self._closely.charge("gathering"):
+                gathered = self._gathered[step] = self._sampler.close(grads)
+                self._open = False
+        extra = gathered.values if gathered else None
+        return self.sentinel.look(step, loss, grads, extra, self._how)
+
+    def note(self, reading: Reading, rate: float, clip: float | None = None) -> None:
+        """Add a healthy reading to the chart."""
+        if not reading.full:
+            return
+        gathered = self._gathered.pop(reading.step, None)
+        with self.budget.charge("chart"):
+            self.chart.add(reading, rate, clip)
+        if gathered and reading.extra is not None:
+            with self._closely.charge("charting"):
+                self.chart.add_sample(gathered.sample(reading))
+
+    def stop(self) -> None:
+        """Take every hook off."""
+        self._sampler.abandon()
+        self._open = False
+
+    def grads(self) -> Named:
+        """The gradients that there are, by parameter name."""
+        return [(name, item.grad) for name, item in self.named if item.grad is not None]
+
+    def health(self) -> Health:
+        """What was seen."""
+        return self.chart.health(self.budget.overhead + self._closely.overhead)
