@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gradcheck import marks
+from pytest_gradcheck import marks, strategies
 from pytest_gradcheck.errors import GradcheckError, GradcheckWarning, GradientMismatch, TrainingFailure, UsageProblem
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ __all__ = [
     "fashion_mnist",
     "gradient_flow",
     "marks",
+    "strategies",
     "train_smoke",
 ]
 
