@@ -1,4 +1,4 @@
-"""Finding what is marked with gradcheck: test functions, and layers and Functions that carry the mark themselves."""
+"""Finding what is marked with gradcheck: test functions, and layers, Functions and functions that are the subject."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest._code.code import ReprFileLocation, TerminalRepr
 
 from pytest_gradcheck import marks
 from pytest_gradcheck.errors import UsageProblem
-from pytest_gradcheck.marker import Marker, accepts_no_init, check_constructor, read
+from pytest_gradcheck.marker import Marker, accepts_no_init, check_call, check_constructor, read
 from pytest_gradcheck.options import KEY
 
 MARK = "gradcheck"
@@ -23,18 +24,18 @@ WHICH = "_gradcheck_mark"
 
 
 class LayerItem(pytest.Function):
-    """A layer or Function class that carries the mark: an item without a test function."""
+    """A layer, Function or plain function that carries the mark: an item without a test function."""
 
-    target: type
+    target: Any
     marker: Marker
     device: str | None
 
     @classmethod
-    def of(cls, collector: Any, name: str, target: type, marker: Marker, device: str | None) -> LayerItem:
-        """The item of one mark on a class, for one device."""
+    def of(cls, collector: Any, name: str, target: Any, marker: Marker, device: str | None) -> LayerItem:
+        """The item of one mark, for one device."""
 
         def layer() -> None:
-            """Stands where a test function would, and carries the class's other marks."""
+            """Stands where a test function would, and carries the other marks."""
 
         layer.pytestmark = list(_all_marks(target))  # type: ignore[attr-defined]
         item: LayerItem = cls.from_parent(collector, name=name, callobj=layer)
@@ -42,21 +43,23 @@ class LayerItem(pytest.Function):
         return item
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where the class stands."""
+        """Where the layer stands."""
         try:
             line: int | None = inspect.getsourcelines(self.target)[1] - 1
         except (OSError, TypeError):
             line = None
-        return self.path, line, self.name
+        # The terminal turns the dots at the end of a node id into "::", which would name no item to rerun.
+        return self.path, line, f"layer {self.name}" if "." in self.name else self.name
 
 
 class LayerModule(pytest.Module):
     """An ordinary module whose marked layers are collected; nothing else in it is."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Items of the marked classes that this module defines."""
+        """Items of what this module defines and marks."""
         for name, value in list(vars(self.obj).items()):
             yield from layer_items(self, name, value) or ()
+            yield from nested_items(self, name, value)
 
 
 def collect_file(file_path: Path, parent: pytest.Collector) -> LayerModule | None:
@@ -74,12 +77,15 @@ def collect_file(file_path: Path, parent: pytest.Collector) -> LayerModule | Non
 
 
 def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | None:
-    """The items of a class that carries the mark itself and is defined in the collected module, else None.
+    """The items of a class or function that carries the mark itself and is defined in the collected module, else None.
+
+    A marked function that is no test by its name is itself the subject.
 
     Raises:
         pytest.Collector.CollectError: A mark's arguments are wrong; the text has the node id.
     """
-    if not _is_layer(target) or target.__module__ != collector.getparent(pytest.Module).obj.__name__:
+    a_function = inspect.isfunction(target) and not collector.istestfunction(target, name)
+    if not (a_function or _is_layer(target)) or not _defined_in(collector, target):
         return None
     own = _own(_all_marks(target))
     if not own or not _first_name(collector, name, target):
@@ -87,7 +93,7 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | Non
     node = f"{collector.nodeid}::{name}"
     markers = [_read(node, mark) for mark in own]
     for marker in markers:
-        _check_init(node, target, marker)
+        _check_arguments(node, target, marker)
     devices: list[str | None] = [*collector.config.stash[KEY].devices] or [None]
     items = []
     for label, marker in zip(labels(markers), markers, strict=True):
@@ -96,6 +102,30 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | Non
             full = f"{name}[{'-'.join(parts)}]" if parts else name
             items.append(LayerItem.of(collector, full, target, marker, device))
     return items
+
+
+def nested_items(collector: Any, name: str, target: Any) -> list[LayerItem]:
+    """The items of marked classes inside of a class that pytest does not look into itself.
+
+    Raises:
+        pytest.Collector.CollectError: A mark's arguments are wrong, or it stands on a method.
+    """
+    if not inspect.isclass(target) or not _defined_in(collector, target):
+        return []
+    if collector.istestclass(target, name) and not isinstance(collector, LayerModule):
+        return []
+    found: list[LayerItem] = []
+    for inner, value in list(vars(target).items()):
+        full = f"{name}.{inner}"
+        if inspect.isclass(value) and value.__qualname__ == f"{target.__qualname__}.{inner}":
+            found += layer_items(collector, full, value) or []
+            found += nested_items(collector, full, value)
+        elif inspect.isfunction(value) and marks.ATTRIBUTE in vars(value):
+            raise pytest.Collector.CollectError(
+                f"{collector.nodeid}::{full}: gradcheck marks a method, which needs an object to be called on: mark "
+                f"the class {target.__name__} instead"
+            )
+    return found
 
 
 def check_marks(collector: Any, name: str, target: Any) -> None:
@@ -171,6 +201,16 @@ def device_of(item: pytest.Item) -> str | None:
     return device or (devices[0] if devices else None)
 
 
+def located(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> TerminalRepr:
+    """A failure as its message and the line of the test or layer it is about: no way through the plugin."""
+    found = failure.getrepr(style="value")
+    path, line, _ = item.location
+    entries = getattr(getattr(found, "reprtraceback", None), "reprentries", [])
+    if line is not None and entries and hasattr(entries[-1], "reprfileloc"):
+        entries[-1].reprfileloc = ReprFileLocation(path, line + 1, failure.typename)
+    return found
+
+
 def skip_unless_enabled(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     """Skips marked items, with a reason that names the option, where gradient checks are off."""
     if config.stash[KEY].enabled:
@@ -181,6 +221,12 @@ def skip_unless_enabled(config: pytest.Config, items: Iterable[pytest.Item]) -> 
             item.add_marker(reason)
 
 
+def _defined_in(collector: Any, target: Any) -> bool:
+    """Whether the collected module defines this: what is imported is collected where it stands."""
+    module: object = collector.getparent(pytest.Module).obj.__name__
+    return bool(target.__module__ == module)
+
+
 def _is_layer(target: Any) -> bool:
     # A class cannot be a layer while torch was never imported, and finding out must not import it.
     torch: Any = sys.modules.get("torch")
@@ -189,17 +235,17 @@ def _is_layer(target: Any) -> bool:
     return issubclass(target, (torch.nn.Module, torch.autograd.Function))
 
 
-def _first_name(collector: Any, name: str, target: type) -> bool:
-    """Whether a class is met under its first name in this collector: an alias makes no second item."""
-    names: dict[type, str] = collector.stash.setdefault(_NAMES, {})
+def _first_name(collector: Any, name: str, target: Any) -> bool:
+    """Whether something is met under its first name in this collector: an alias makes no second item."""
+    names: dict[Any, str] = collector.stash.setdefault(_NAMES, {})
     return names.setdefault(target, name) == name
 
 
-_NAMES = pytest.StashKey[dict[type, str]]()
+_NAMES = pytest.StashKey[dict[Any, str]]()
 
 
-def _all_marks(target: type) -> list[pytest.Mark]:
-    """Every mark that stands on the class itself, whichever decorator wrote it; inherited marks do not count."""
+def _all_marks(target: Any) -> list[pytest.Mark]:
+    """Every mark that stands on the thing itself, whichever decorator wrote it; inherited marks do not count."""
     production = [pytest.mark.gradcheck(*m.args, **m.kwargs).mark for m in vars(target).get(marks.ATTRIBUTE, ())]
     return [*_pytest_marks(target), *production]
 
@@ -233,10 +279,12 @@ def _read(node: str, mark: pytest.Mark) -> Marker:
         raise pytest.Collector.CollectError(f"{node}: {problem}") from None
 
 
-def _check_init(node: str, target: type, marker: Marker) -> None:
-    is_module = issubclass(target, sys.modules["torch"].nn.Module)
+def _check_arguments(node: str, target: Any, marker: Marker) -> None:
+    is_module = isinstance(target, type) and issubclass(target, sys.modules["torch"].nn.Module)
     try:
         accepts_no_init(marker, target, is_module)
+        if not isinstance(target, type):
+            check_call(marker, target)
         if is_module:
             check_constructor(marker, target)
     except UsageProblem as problem:

@@ -102,12 +102,29 @@ def accepts_no_init(marker: Marker, target: Any, is_module: bool) -> None:
     """Refuses constructor arguments on what is not constructed.
 
     Raises:
-        UsageProblem: `init` or `init_kwargs` on an `autograd.Function`.
+        UsageProblem: `init` or `init_kwargs` on an `autograd.Function` or a plain function.
     """
     if marker.has_init and not is_module:
+        kind = "an autograd.Function" if isinstance(target, type) else "a function"
+        raise UsageProblem(f"gradcheck: init builds an nn.Module, but {target.__name__} is {kind}: remove it")
+
+
+def check_call(marker: Marker, function: Any) -> None:
+    """Refuses a mark whose inputs a plain function cannot take.
+
+    Raises:
+        UsageProblem: The inputs do not fit the signature.
+    """
+    if marker.make_inputs is not None:
+        return
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*marker.inputs, **(marker.kwargs or {}))
+    except TypeError as error:
         raise UsageProblem(
-            f"gradcheck: init builds an nn.Module, but {target.__name__} is an autograd.Function: remove it"
-        )
+            f"gradcheck: {function.__name__}{signature} is no test by its name, so it is itself what this mark checks; "
+            f"it cannot be called with the mark's {len(marker.inputs)} inputs: {error}"
+        ) from None
 
 
 def check_constructor(marker: Marker, target: Any) -> None:

@@ -17,7 +17,9 @@ class Mark(NamedTuple):
 
 
 def gradcheck(*inputs: Any, **options: Any) -> Callable[[_T], _T]:
-    """Marks a layer, an `autograd.Function` or a test function to be gradient-checked by `pytest --gradcheck`.
+    """Marks a layer, an `autograd.Function` or a function to be gradient-checked by `pytest --gradcheck`.
+
+    A test function returns what is checked; any other function is itself what is checked.
 
     Takes what `pytest.mark.gradcheck` takes. The marks are found at collection; until then they cost nothing.
     """

@@ -38,12 +38,12 @@ def draw(marker: Marker, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def construct(target: Any, marker: Marker) -> Any:
-    """The subject that a marked class means: a Function is itself, a module is built with the marker's arguments.
+    """The subject that a marked thing means: functions are themselves, a module is built with the marker's arguments.
 
     Raises:
         UsageProblem: The constructor raised.
     """
-    if not issubclass(target, nn.Module):
+    if not (isinstance(target, type) and issubclass(target, nn.Module)):
         return target
     try:
         return target(*(marker.init or ()), **(marker.init_kwargs or {}))

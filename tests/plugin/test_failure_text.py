@@ -47,6 +47,7 @@ def test_a_marked_item_shows_the_report(suite: Suite) -> None:
             "bands: at most 1e-05 GOOD, at most 0.001 SUSPICIOUS, above WRONG",
             "computed in float64 on cpu, eps 1e-05, mode auto, seed 5; * forward calls in * s",
             "rerun: pytest test_it.py::test_layer --gradcheck --gradcheck-seed=5",
+            "test_it.py:29: GradientMismatch",
         ]
     )
     (line,) = (line for line in result.outlines if line.startswith("weight[1, 2]: autograd"))
