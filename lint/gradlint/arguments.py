@@ -79,9 +79,16 @@ def lint_parser() -> Parser:
     fixes.add_argument("--fix", action="store_true", help="apply safe fixes, then report what remains")
     fixes.add_argument("--unsafe-fixes", action="store_true", help="with --fix or --diff: unsafe fixes, too")
     fixes.add_argument("--diff", action="store_true", help="print what --fix would change, change nothing")
+    _add_narrowing(parser.add_argument_group("new problems only"))
     _add_output(parser.add_argument_group("output"))
     _add_input(parser.add_argument_group("files and settings"))
     return parser
+
+
+def _add_narrowing(narrowing: argparse._ArgumentGroup) -> None:
+    narrowing.add_argument("--write-baseline", type=Path, metavar="F", help="write all problems to a file, show none")
+    narrowing.add_argument("--baseline", type=Path, metavar="F", help="do not show the problems in this file")
+    narrowing.add_argument("--diff-base", metavar="REV", help="only problems on lines changed since a git revision")
 
 
 def _add_output(output: argparse._ArgumentGroup) -> None:
@@ -124,6 +131,15 @@ def request_of(given: argparse.Namespace) -> Request:
         given.stdin_filename,
         given.force_exclude,
     )
+
+
+def check_together(given: argparse.Namespace) -> None:
+    """Raise UsageProblem for options that say different things."""
+    changing = next((option for option in ("fix", "diff") if getattr(given, option)), None)
+    narrowing = next((each for each in ("write_baseline", "baseline", "diff_base") if getattr(given, each)), None)
+    if changing and narrowing:
+        option = f"--{narrowing.replace('_', '-')}"
+        raise UsageProblem(f"--{changing} changes files whatever their age, {option} does not: give one of them")
 
 
 def safety_of(given: argparse.Namespace) -> Safety:

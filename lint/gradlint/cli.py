@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from gradlint.arguments import COMMANDS, command_parser, lint_parser, parsed, request_of, safety_of
+from gradlint.arguments import COMMANDS, check_together, command_parser, lint_parser, parsed, request_of, safety_of
 from gradlint.errors import GradlintError, UsageProblem
 from gradlint.output import FOR_READERS, render
 from gradlint.output.page import Page
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from gradlint.narrow import Narrowing
     from gradlint.run import Report
 
 OK, PROBLEMS, FAILURE, INTERRUPTED = 0, 1, 2, 130
@@ -73,10 +74,12 @@ def _command(arguments: Sequence[str]) -> int:
 
 
 def _lint(arguments: Sequence[str]) -> int:
+    from gradlint.narrow import Narrowing, write_baseline
     from gradlint.progress import Progress
     from gradlint.run import Run
 
     given = parsed(lint_parser(), arguments)
+    check_together(given)
     run = Run(request_of(given), _read_stdin, Path.cwd())
     if given.show_files:
         _say("\n".join(map(plain, run.names())))
@@ -84,11 +87,15 @@ def _lint(arguments: Sequence[str]) -> int:
     if given.show_settings:
         _say("\n\n".join(run.settings_texts()))
         return OK
+    narrow = Narrowing(given.baseline, given.diff_base, Path.cwd())
     with Progress(sys.stderr) as progress:
         report = run.report(progress.show)
     if given.diff:
         return _print_diff(report, given)
-    return _finish(report, given)
+    if given.write_baseline:
+        _say(f"gradlint: {plain(write_baseline(report, given.write_baseline))}", file=sys.stderr)
+        return OK
+    return _finish(report, given, narrow)
 
 
 def _read_stdin() -> bytes:
@@ -107,7 +114,7 @@ def _print_diff(report: Report, given: argparse.Namespace) -> int:
     return PROBLEMS if text and not given.exit_zero else OK
 
 
-def _finish(report: Report, given: argparse.Namespace) -> int:
+def _finish(report: Report, given: argparse.Namespace, narrow: Narrowing) -> int:
     """Write what was fixed and print what remains; the exit status."""
     unwritten = _write(report) if given.fix else []
     is_filter = given.fix and "-" in given.paths
@@ -116,7 +123,7 @@ def _finish(report: Report, given: argparse.Namespace) -> int:
         sys.stdout.buffer.write(next((one.new for one in report.changed if one.path is None), report.stdin))
         sys.stdout.buffer.flush()
     style = Style(given.output_file is None and wants_colour(out))
-    page = Page(report.violations, report.contents, safety_of(given), style)
+    page = narrow(Page(report.violations, report.contents, safety_of(given), style))
     text = render(given.output_format, page)
     if given.output_format in FOR_READERS:
         fixed = sum(change.fixes for change in report.changed)
@@ -129,11 +136,11 @@ def _finish(report: Report, given: argparse.Namespace) -> int:
             _say(_statistics(page, given), file=sys.stderr)
     if not report.files and not report.violations:
         _say("gradlint: no Python files found", file=sys.stderr)
-    for message in unwritten:
+    for message in (*unwritten, *narrow.notes(report)):
         _say(f"gradlint: {plain(message)}", file=sys.stderr)
     if unwritten:
         return FAILURE
-    return PROBLEMS if report.violations and not given.exit_zero else OK
+    return PROBLEMS if page.violations and not given.exit_zero else OK
 
 
 def _statistics(page: Page, given: argparse.Namespace) -> str:

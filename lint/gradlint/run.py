@@ -55,13 +55,17 @@ class Changed:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run found. `contents` holds the bytes of the files with violations by name, as they will be on disk."""
+    """What a run found. `contents` holds the bytes of the files with violations by name, as they will be on disk.
+
+    `linted` says of each file what was looked for.
+    """
 
     violations: tuple[Violation, ...]
     changed: tuple[Changed, ...] = ()
     files: int = 0
     contents: dict[str, bytes] = field(default_factory=dict)
     stdin: bytes = b""
+    linted: dict[str, Selection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -217,7 +221,8 @@ class Run:
                 violations += [self._renamed(violation, file) for violation in outcome.violations]
         ordered = sorted(violations, key=lambda violation: violation.sort_key)
         stdin = b"".join(file.data for file in files if file.is_stdin)
-        return Report(tuple(ordered), tuple(changed), len(files), contents, stdin)
+        linted = {file.shown: file.plan.selection for file in files}
+        return Report(tuple(ordered), tuple(changed), len(files), contents, stdin, linted)
 
     def _renamed(self, violation: Violation, file: _File) -> Violation:
         """The violation with paths as the output shows them."""

@@ -134,7 +134,15 @@ def test_colour_only_on_a_terminal_and_not_against_no_color(monkeypatch: pytest.
     monkeypatch.setenv("TERM", "xterm")
     assert wants_colour(Terminal())
     assert not wants_colour(io.StringIO())
+    monkeypatch.setenv("FORCE_COLOR", "0")
+    assert not wants_colour(io.StringIO())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert wants_colour(io.StringIO())
     monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_colour(Terminal())
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.delenv("FORCE_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
     assert not wants_colour(Terminal())
 
 
