@@ -10,7 +10,7 @@ from typing import Final
 from gradlint.model import Level, RuleInfo, Safety
 
 RULES: Final[tuple[RuleInfo, ...]] = (
-    RuleInfo("GRD101", "xavier-before-relu", Level.WARNING, Safety.UNSAFE, ("xavier_",)),
+    RuleInfo("GRD101", "xavier-before-relu", Level.WARNING, Safety.UNSAFE, ("xavier_", ".apply(", "init")),
     RuleInfo(
         "GRD102",
         "constant-weight",
@@ -18,7 +18,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.UNSAFE,
         ("constant_", "ones_", "zeros_", "fill_", "zero_"),
     ),
-    RuleInfo("GRD103", "tiny-std-deep", Level.WARNING, Safety.UNSAFE, ("normal_", "uniform_")),
+    RuleInfo("GRD103", "tiny-std-deep", Level.WARNING, Safety.UNSAFE, ("normal_", "uniform_", ".apply(", "init")),
     RuleInfo("GRD104", "unit-normal", Level.WARNING, None, ("normal_",)),
     RuleInfo("GRD105", "missing-init", Level.WARNING, None, ("Linear", "Conv")),
     RuleInfo("GRD106", "deprecated-init", Level.WARNING, Safety.SAFE, ("init",)),

@@ -1,8 +1,8 @@
 """Xavier initialisation with gain 1 in a deep stack of ReLU layers.
 
 ## What it does
-Finds which layers `xavier_uniform_` and `xavier_normal_` fill (through `apply`, loops over modules, or by name) and
-reports five or more of them that are followed by a ReLU, with no normalisation layer and no skip connection between
+Finds which layers `xavier_uniform_` and `xavier_normal_` fill (through `apply`, loops over modules, or by name, also
+by an init function that is imported from another file of the project) and reports five or more of them that are followed by a ReLU, with no normalisation layer and no skip connection between
 them. A gain that is passed, and layers that sigmoid or tanh follow, are left alone.
 
 ## Why is this bad
@@ -73,7 +73,7 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _filling(ctx: Context) -> dict[cst.CSTNode, InitCall]:
     """The layers whose last known filling is Xavier with gain 1, and the call that does it."""
     last: dict[cst.CSTNode, InitCall] = {}
-    for call in ctx.inits.calls:
+    for call in ctx.reach.calls:
         if call.attribute == "weight":
             last.update(dict.fromkeys((link.node for link in ctx.reach.layers(call)), call))
     return {node: call for node, call in last.items() if _is_gain_one(call, ctx)}
@@ -85,24 +85,24 @@ def _is_gain_one(call: InitCall, ctx: Context) -> bool:
 
 
 def _report(calls: list[InitCall], relus: list[Hidden], ctx: Context) -> None:
-    places = sorted(calls, key=lambda call: ctx.range(call.node).start)
+    places = sorted(calls, key=lambda call: ctx.range(call.place).start)
     nodes = dict.fromkeys(hidden.activation.node for hidden in relus)
     ctx.report(
-        places[0].node,
-        message(places[0].scheme, len(relus)),
+        places[0].place,
+        message(places[0].scheme, len(relus), places[0].origin),
         fix=ctx.fix(Safety.UNSAFE, *(edit for call in places for edit in _edits(call, ctx))),
         related=[
-            *((call.node, "another of these layers is filled here") for call in places[1:]),
+            *((call.place, "another of these layers is filled here") for call in places[1:]),
             *((node, "a ReLU of the stack") for node in nodes),
         ],
     )
 
 
-def message(scheme: str, count: int) -> str:
+def message(scheme: str, count: int, origin: str = "") -> str:
     """What is wrong, with the number that makes it true."""
     left = 2 ** (-count / 2)
     return (
-        f"`{scheme}` (gain 1) fills {count} ReLU layers: each halves the variance, so about 2**(-{count}/2) ="
+        f"`{scheme}` (gain 1){origin} fills {count} ReLU layers: each halves the variance, so about 2**(-{count}/2) ="
         f" {left:.1e} of the signal and of the gradient is left, with no normalisation or skip connection between;"
         f" use `{_XAVIER[scheme.rstrip('_')]}` with nonlinearity='relu'"
     )
@@ -110,7 +110,7 @@ def message(scheme: str, count: int) -> str:
 
 def _edits(call: InitCall, ctx: Context) -> tuple[Edit | None, ...]:
     function = call.node.func
-    if not isinstance(function, cst.Attribute) or call.argument(1, "gain") is not None:
+    if call.given or not isinstance(function, cst.Attribute) or call.argument(1, "gain") is not None:
         return (None,)  # a bare imported name would need an import as well
     renamed = ctx.replace(function.attr, _XAVIER[call.scheme.rstrip("_")])
     return renamed, ctx.add_keyword(call.node, "nonlinearity='relu'")

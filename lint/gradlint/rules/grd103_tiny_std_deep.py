@@ -77,7 +77,7 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _filling(ctx: Context) -> dict[cst.CSTNode, tuple[InitCall, float]]:
     """The layers whose last known filling has a literal standard deviation, with the call and that number."""
     last: dict[cst.CSTNode, InitCall] = {}
-    for call in ctx.inits.calls:
+    for call in ctx.reach.calls:
         if call.attribute == "weight":
             last.update(dict.fromkeys((link.node for link in ctx.reach.layers(call)), call))
     spread = {call: deviation(call, ctx) for call in last.values()}
@@ -106,20 +106,20 @@ def _factor(hidden: Hidden, filling: dict[cst.CSTNode, tuple[InitCall, float]], 
 
 
 def _report(calls: list[InitCall], std: float, count: int, left: float, ctx: Context) -> None:
-    places = sorted(calls, key=lambda call: ctx.range(call.node).start)
+    places = sorted(calls, key=lambda call: ctx.range(call.place).start)
     ctx.report(
-        places[0].node,
-        f"a standard deviation of {std:.2g} in {count} layers without normalisation or skip connection: each scales the"
+        places[0].place,
+        f"a standard deviation of {std:.2g}{places[0].origin} in {count} layers without normalisation or skip connection: each scales the"
         f" signal by std * sqrt(fan_in) and its activation, together by {left:.1e}, and the gradient likewise; use"
         f" `{_KAIMING[places[0].scheme.rstrip('_')]}`",
         fix=ctx.fix(Safety.UNSAFE, *(_scaled(call, ctx) for call in places)),
-        related=[(call.node, "another of these layers is filled here") for call in places[1:]],
+        related=[(call.place, "another of these layers is filled here") for call in places[1:]],
     )
 
 
 def _scaled(call: InitCall, ctx: Context) -> Edit | None:
     function = call.node.func
-    if call.is_method or not isinstance(function, cst.Attribute) or call.tensor is None:
+    if call.given or call.is_method or not isinstance(function, cst.Attribute) or call.tensor is None:
         return None  # a bare imported name would need an import as well
     scheme = _KAIMING[call.scheme.rstrip("_")]
     return ctx.replace(call.node, f"{ctx.code(function.value)}.{scheme}({ctx.code(call.tensor)}, nonlinearity='relu')")

@@ -34,12 +34,22 @@ class Subject(str, Enum):
 
 
 @dataclass(frozen=True, eq=False)
+class Handover:
+    """A call that hands a module to an init function of another file: `net.apply(init)`, `init(net)`."""
+
+    node: cst.Call
+    module: cst.BaseExpression
+    function: str
+
+
+@dataclass(frozen=True, eq=False)
 class InitCall:
     """One call of a `torch.nn.init` function, or of a tensor method that fills in place (`m.weight.data.normal_()`).
 
     `scheme` is its short name (`xavier_uniform_`, `normal_`), `tensor` the expression it fills, `attribute` its last
     name (`weight`, `bias`), `subject` whose it is, `root` the name the expression begins with. `types` are those that
-    the tests around the call allow (empty: no test; None in it: unknown), `function` what it stands in.
+    the tests around the call allow (empty: no test; None in it: unknown), `function` what it stands in. `given` is how
+    a call of another file gets a module of this one.
     """
 
     node: cst.Call
@@ -50,6 +60,17 @@ class InitCall:
     subject: Subject
     types: frozenset[str | None]
     function: InitFunctionNode | None
+    given: Handover | None = None
+
+    @property
+    def place(self) -> cst.Call:
+        """Where a violation about it stands in this file."""
+        return self.node if self.given is None else self.given.node
+
+    @property
+    def origin(self) -> str:
+        """Words about where it stands, for a message; empty for a call of this file."""
+        return "" if self.given is None else f" (in `{self.given.function}`)"
 
     def argument(self, index: int, keyword: str) -> cst.BaseExpression | None:
         """An argument of the call; the tensor has index 0."""

@@ -1,7 +1,7 @@
 """Which layers an init call fills for certain: through `apply`, loops over modules, or by name.
 
 `InitReach.layers(call)` gives the constructor calls of those layers. Only what is resolved counts: an init function
-that another file applies reaches nothing here.
+of another file reaches what this one gives it, but one that another file applies reaches nothing here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from gradlint.constants import integer
+from gradlint.semantics.foreign_init import foreign_calls
 from gradlint.semantics.init_function import WALKING, InitCall, InitFunctionNode, Subject, walked_over
 from gradlint.semantics.layers import Link, LinkKind
 
@@ -36,6 +37,13 @@ class InitReach:
         self._tree, self._names, self._classes, self._chains, self._inits = tree, names, classes, chains, inits
         self._reached: dict[InitCall, tuple[Link, ...]] = {}
 
+    @cached_property
+    def calls(self) -> tuple[InitCall, ...]:
+        """The init calls of this file, and those of others that this file hands modules to."""
+        order = {node: index for index, node in enumerate(self._tree.nodes(cst.Call))}
+        foreign = foreign_calls(self._tree, self._names, self._classes.project)
+        return tuple(sorted((*self._inits.calls, *foreign), key=lambda call: order[call.place]))
+
     def layers(self, call: InitCall) -> tuple[Link, ...]:
         """The layers with a weight that a call fills for certain, each once."""
         if call not in self._reached:
@@ -52,7 +60,9 @@ class InitReach:
 
     def _receivers(self, call: InitCall) -> Iterator[cst.BaseExpression]:
         """The modules whose layers a call fills."""
-        if call.subject is Subject.PARAMETER and call.function is not None:
+        if call.given is not None:
+            yield call.given.module
+        elif call.subject is Subject.PARAMETER and call.function is not None:
             yield from self._applied_to(call.function)
         elif call.subject is Subject.EACH_MODULE and call.root is not None:
             walked = walked_over(call.root, self._tree)

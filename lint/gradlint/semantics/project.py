@@ -7,9 +7,11 @@ module names; `resolve` follows a full name through re-exports to where the thin
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from textwrap import dedent
+from typing import TYPE_CHECKING, Final
 
 from gradlint.semantics.class_facts import ClassFacts, read_class
 
@@ -17,15 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+# A call that fills a tensor in place.
+_FILLING: Final = re.compile(r"(?:uniform|normal|orthogonal|constant|ones|zeros|eye|dirac|sparse|fill|zero)_\(")
+
+
 @dataclass(frozen=True)
 class FileFacts:
-    """What one file offers to others: names it imports (name to full name), its classes and functions."""
+    """What one file offers to others: names it imports (name to full name), its classes and functions.
+
+    `inits` holds the text of the functions that fill tensors in place.
+    """
 
     module: str
     imports: Mapping[str, str] = field(default_factory=dict)
     star_imports: tuple[str, ...] = ()
     classes: Mapping[str, ClassFacts] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
+    inits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,13 @@ class ProjectIndex:
         module, rest = self._split(self.resolve(name))
         return self.files[module].classes.get(rest) if module is not None else None
 
+    def find_init(self, name: str) -> tuple[str, Mapping[str, str]] | None:
+        """The text of the init function of a full name, and the imports of its file."""
+        module, rest = self._split(self.resolve(name))
+        if module is None or rest not in self.files[module].inits:
+            return None
+        return self.files[module].inits[rest], self.files[module].imports
+
 
 def file_facts(text: str, module: str, *, is_package: bool = False) -> FileFacts | None:
     """The facts of a file, from `ast`; None where the running Python cannot parse it (ask libcst then)."""
@@ -88,7 +105,7 @@ def file_facts(text: str, module: str, *, is_package: bool = False) -> FileFacts
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return _Reader(module, is_package).read(tree)
+    return _Reader(module, is_package).read(tree, text)
 
 
 class _Reader:
@@ -98,13 +115,13 @@ class _Reader:
         self._imports: dict[str, str] = {}
         self._stars: list[str] = []
 
-    def read(self, tree: ast.Module) -> FileFacts:
+    def read(self, tree: ast.Module, text: str) -> FileFacts:
         top = list(_top_level(tree.body))
         for statement in top:
             self._read_import(statement)
         definitions = [statement for statement in top if isinstance(statement, ast.ClassDef)]
         own = {definition.name for definition in definitions}
-        functions = (statement for statement in top if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)))
+        functions = [statement for statement in top if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))]
         return FileFacts(
             self._module,
             self._imports,
@@ -114,6 +131,7 @@ class _Reader:
                 for one in definitions
             },
             frozenset(function.name for function in functions),
+            init_texts(text, ((one.name, one.lineno, one.end_lineno or one.lineno) for one in functions)),
         )
 
     def _read_class(self, definition: ast.ClassDef, own: set[str]) -> ClassFacts:
@@ -153,6 +171,15 @@ class _Reader:
             local = f"{self._module}.{expression.id}" if expression.id in own else None
             return local or self._imports.get(expression.id)
         return None
+
+
+def init_texts(text: str, functions: Iterable[tuple[str, int, int]]) -> dict[str, str]:
+    """The text of each function (name, first and last line) that calls a function of `torch.nn.init` or the like."""
+    if "torch" not in text or _FILLING.search(text) is None:
+        return {}
+    lines = re.split(r"\r\n|\r|\n", text)
+    several = {name: "\n".join(lines[first - 1 : last]) + "\n" for name, first, last in functions}
+    return {name: dedent(each) for name, each in several.items() if _FILLING.search(each)}
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:

@@ -8,9 +8,11 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.class_contents import class_contents
-from gradlint.semantics.project import FileFacts
+from gradlint.semantics.project import FileFacts, init_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gradlint.unit import Unit
 
 
@@ -33,4 +35,13 @@ def unit_facts(unit: Unit) -> FileFacts:
         tuple(base for each in stars if (base := unit.names.scopes.import_base(each)) is not None),
         {one.node.name.value: class_contents(one, unit.names) for one in unit.classes.all if one.name in own},
         frozenset(name for name, places in bindings.items() if places[0].kind is BindingKind.FUNCTION),
+        init_texts(unit.source.text, _functions(unit)),
     )
+
+
+def _functions(unit: Unit) -> Iterator[tuple[str, int, int]]:
+    """The functions of the module with their first and last lines."""
+    for name, places in unit.names.scopes.module.bindings.items():
+        node = places[-1].node
+        if places[0].kind is BindingKind.FUNCTION and isinstance(node, cst.FunctionDef):
+            yield name, unit.positions.range(node.name).start.line, unit.positions.range(node).end.line
