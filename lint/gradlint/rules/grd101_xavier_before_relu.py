@@ -1,9 +1,10 @@
 """Xavier initialisation with gain 1 in a deep stack of ReLU layers.
 
 ## What it does
-Finds which layers `xavier_uniform_` and `xavier_normal_` fill (through `apply`, loops over modules, or by name, also
-by an init function that is imported from another file of the project) and reports five or more of them that are followed by a ReLU, with no normalisation layer and no skip connection between
-them. A gain that is passed, and layers that sigmoid or tanh follow, are left alone.
+Finds which layers `xavier_uniform_` and `xavier_normal_` fill (through `apply`, loops over modules, or by name, also by
+an init function imported from another file of the project) and reports five or more of them that are followed by a
+ReLU, with no normalisation layer and no skip connection between them. A gain that is passed, and layers that sigmoid or
+tanh follow, are left alone.
 
 ## Why is this bad
 Xavier's variance, 2 / (fan_in + fan_out), keeps the signal of a symmetric activation. ReLU throws away half of it, so

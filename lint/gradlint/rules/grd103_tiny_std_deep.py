@@ -109,9 +109,9 @@ def _report(calls: list[InitCall], std: float, count: int, left: float, ctx: Con
     places = sorted(calls, key=lambda call: ctx.range(call.place).start)
     ctx.report(
         places[0].place,
-        f"a standard deviation of {std:.2g}{places[0].origin} in {count} layers without normalisation or skip connection: each scales the"
-        f" signal by std * sqrt(fan_in) and its activation, together by {left:.1e}, and the gradient likewise; use"
-        f" `{_KAIMING[places[0].scheme.rstrip('_')]}`",
+        f"a standard deviation of {std:.2g}{places[0].origin} in {count} layers without normalisation or skip"
+        f" connection: each scales the signal by std * sqrt(fan_in) and its activation, together by {left:.1e}, and the"
+        f" gradient likewise; use `{_KAIMING[places[0].scheme.rstrip('_')]}`",
         fix=ctx.fix(Safety.UNSAFE, *(_scaled(call, ctx) for call in places)),
         related=[(call.place, "another of these layers is filled here") for call in places[1:]],
     )
