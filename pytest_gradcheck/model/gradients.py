@@ -76,6 +76,7 @@ class TensorCheck:
         diagnosis: The likely cause of a difference, with its evidence, or None.
         proven: Whether the difference exceeds what the error bars and rounding can explain.
         reason: Why the verdict is INCONCLUSIVE, or None.
+        confidence: That a gradient wrong in another way would not look like the diagnosis, 0..1, or None.
         elements: What was measured element by element, thinned for pictures, or None.
         sweep: The derivative of the worst probe over many steps, where the check took a sweep, or None.
     """

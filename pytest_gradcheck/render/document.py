@@ -82,12 +82,13 @@ def read(path: Path) -> SessionReport:
         ) from error
 
 
-def replace(path: Path, text: str) -> Path:
+def replace(asked: Path, text: str) -> Path:
     """Writes a file under another name beside it and renames it, so that nobody ever sees half of it.
 
     Raises:
-        OSError: It cannot be written; what stood at `path` is as it was.
+        OSError: It cannot be written; what stood there is as it was.
     """
+    path = Path(os.path.realpath(asked))  # a link stays a link
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -102,4 +103,4 @@ def replace(path: Path, text: str) -> Path:
         with suppress(OSError):
             Path(name).unlink()
         raise
-    return path
+    return asked
