@@ -28,6 +28,7 @@ def disagreements(
     found: Sequence[torch.Tensor],
     leaves: Sequence[Leaf] | None = None,
     hint: str = "",
+    times: float = 1.0,
 ) -> list[Finding]:
     """An error for every leaf whose gradient is not the one it should be.
 
@@ -39,10 +40,11 @@ def disagreements(
         found: What came instead.
         leaves: The leaves compared; all of the subject's by default.
         hint: Where to look, to end the message with.
+        times: How many times as large as the context's the gradients are.
     """
     findings, ending = [], f"; {hint}" if hint else ""
     for leaf, right, wrong in zip(leaves or context.subject.leaves, expected, found, strict=True):
-        index = disagreement(context, leaf, right, wrong)
+        index = disagreement(context, leaf, right, wrong, times)
         if index is None:
             continue
         values = f"{float(leaf.real(wrong)[index]):.6g} instead of {float(leaf.real(right)[index]):.6g}"
@@ -51,17 +53,20 @@ def disagreements(
     return findings
 
 
-def disagreement(context: Context, leaf: Leaf, right: torch.Tensor, wrong: torch.Tensor) -> tuple[int, ...] | None:
+def disagreement(
+    context: Context, leaf: Leaf, right: torch.Tensor, wrong: torch.Tensor, times: float = 1.0
+) -> tuple[int, ...] | None:
     """Index of the worst element where two gradients differ by more than rounding and noise explain, else None."""
     if not leaf.numel or not bool(right.isfinite().all()):
         return None
     typical = context.gradients.values[context.subject.leaves.index(leaf)]
-    scale = float(right.norm() + wrong.norm() + typical.norm())
+    # Where a special cotangent has no gradient (ones before a normalisation) the typical one sets the scale.
+    scale = float(right.norm() + wrong.norm() + abs(times) * typical.norm())
     difference = float((right - wrong).norm())
     # Two backward passes of the same numbers may differ by the rounding of another order of summation, and by what
     # the forward's own noise makes of them.
     bound = max(context.settings.bands[0], 100 * torch.finfo(right.dtype).eps)
-    resolved = context.noise / context.step * leaf.numel**0.5
+    resolved = abs(times) * context.noise / context.step * leaf.numel**0.5
     if difference <= bound * scale or difference <= resolved:
         return None
     gaps = (leaf.real(right) - leaf.real(wrong)).abs().nan_to_num(float("inf"))
@@ -97,8 +102,11 @@ def pull(
     cotangents: Sequence[torch.Tensor | None],
     retain: bool = False,
 ) -> list[torch.Tensor]:
-    """The vjp of outputs that exist already; an output whose cotangent is None is left out, None counts as zero."""
-    pairs = [(y, v) for y, v in zip(outputs, cotangents, strict=True) if v is not None and y.requires_grad]
+    """The vjp of outputs that exist already; an output whose cotangent is None is left out, None counts as zero.
+
+    The cotangents are cloned: a backward may write into its own.
+    """
+    pairs = [(y, v.clone()) for y, v in zip(outputs, cotangents, strict=True) if v is not None and y.requires_grad]
     found: Sequence[torch.Tensor | None] = [None] * len(leaves)
     if pairs:
         found = torch.autograd.grad(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from pytest_gradcheck.checks.agree import attempt, disagreements
 from pytest_gradcheck.checks.base import Context, Outcome
 from pytest_gradcheck.model import Finding
 
@@ -57,27 +58,10 @@ def _compared(
     context: Context, said: str, expected: list[torch.Tensor], cotangents: Cotangents, times: float = 1.0
 ) -> list[Finding]:
     """Findings for every leaf whose gradient is not what the same numbers should give."""
-    try:
-        found = context.subject.gradients(cotangents).values
-    except Exception as error:  # noqa: BLE001  a custom backward may raise anything, and that is a result
-        return [Finding("cotangent", "error", f"the backward raises {said}: {type(error).__name__}: {error}")]
-    # Two backward passes of the same numbers may differ by the rounding of another order of summation.
-    bound = max(context.settings.bands[0], 100 * torch.finfo(expected[0].dtype).eps)
-    findings = []
-    leaves = zip(context.subject.leaves, expected, found, context.gradients.values, strict=True)
-    for leaf, right, wrong, typical in leaves:
-        # Where a special cotangent has no gradient (ones before a normalisation) the typical one sets the scale.
-        scale = float(right.norm() + wrong.norm() + abs(times) * typical.norm())
-        difference = float((right - wrong).norm())
-        off = difference / scale if scale else 0.0
-        # A gradient that is zero but for rounding has no scale; what finite differences could not see is no finding.
-        resolved = abs(times) * context.noise / context.step * leaf.numel**0.5
-        if not (off <= bound or difference <= resolved) and bool(right.isfinite().all()):
-            worst = leaf.index(int((leaf.real(right) - leaf.real(wrong)).abs().argmax()))
-            values = f"{float(leaf.real(wrong)[worst]):.6g} instead of {float(leaf.real(right)[worst]):.6g}"
-            message = f"the gradient of {leaf.name} is wrong {said}: {values} at {list(worst)}, off by {off:.1e}"
-            findings.append(Finding("cotangent", "error", message))
-    return findings
+    found, raised = attempt(
+        "cotangent", f"the backward raises {said}", lambda: context.subject.gradients(cotangents).values
+    )
+    return raised if found is None else disagreements(context, "cotangent", said, expected, found, times=times)
 
 
 def _strided(cotangent: torch.Tensor) -> torch.Tensor:
@@ -93,4 +77,4 @@ def _transposed(cotangent: torch.Tensor) -> torch.Tensor:
 
 
 def _row(cotangent: torch.Tensor) -> torch.Tensor:
-    return cotangent[:1] if cotangent.dim() else cotangent
+    return cotangent[:1].clone() if cotangent.dim() else cotangent

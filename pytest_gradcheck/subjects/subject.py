@@ -118,8 +118,9 @@ class Subject:
 
     def gradients(self, cotangents: Sequence[torch.Tensor], create_graph: bool = False) -> Gradients:
         """One forward and one backward: the vjp of the cotangents with every leaf, None as zero, sparse made dense."""
+        # A backward that writes into its cotangent must not spoil the caller's. Other layouts are the caller's own.
         pairs = [
-            (output, cotangent)
+            (output, cotangent.clone() if cotangent.is_contiguous() else cotangent)
             for output, cotangent in zip(self.evaluate(), cotangents, strict=True)
             if output.requires_grad
         ]

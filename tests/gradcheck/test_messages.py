@@ -134,3 +134,14 @@ def test_an_output_that_is_wrong_by_itself_names_its_custom_functions() -> None:
 
     report = check_gradients(Layer(), torch.randn(4, 3))
     assert re.search(r"the backward of Product stands at \S*functions\.py:\d+", str(report))
+
+
+def test_a_backward_that_writes_into_its_cotangent_spoils_no_other_check() -> None:
+    def overwrites(ctx: Any, *grad: Any) -> Any:
+        found = Swish.backward(ctx, *grad)
+        grad[0].zero_()
+        return found
+
+    report = check_gradients(rewritten(Swish, overwrites), torch.randn(4, 5), order=1)
+    assert report.tensors[0].verdict is Verdict.GOOD
+    assert {finding.kind for finding in report.findings if finding.severity != "info"} == {"mutation"}
