@@ -2,7 +2,8 @@
 
 ## What it does
 Reports `self.mean = momentum * self.mean + (1 - momentum) * x.mean(0)` and the like in what a module runs when it is
-called, where the new value comes from the input with its graph; also with `+=`. Silent under `no_grad`, after
+called, where the new value comes from the input with its graph; also with `+=`, and by a function of the file that is
+given the statistic and returns it anew. Silent under `no_grad`, after
 `detach()`, for counters, and where the forward pass itself sets the attribute anew before.
 
 ## Why is this bad
@@ -55,6 +56,7 @@ from gradlint.semantics.forward_methods import running
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.input_values import InputValues
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.semantics.statistics import Update, updates
 from gradlint.walk import walk
 from gradlint.words import words
 
@@ -67,45 +69,16 @@ _FLOATING = words("mean var std norm var_mean std_mean lerp pow square sqrt exp 
 
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
-    """Look at what each module class assigns to its own attributes when it is called."""
+    """Look at what each module class adds to its own attributes when it is called."""
     inputs = InputValues(ctx.names)
     for owner in ctx.classes.modules:
         methods = running(owner, ctx.classes, ctx.names)
-        for method in methods:
-            for node in walk(method.body):
-                found = _update(node, ctx)
-                if found is None or not _is_statistic(found[0], node, owner, methods, ctx):
-                    continue
-                name, term = found
-                if _is_average(term) and inputs.reaches(term, method) and ctx.mode.at(node) is Mode.ON:
-                    _report(node, name, ctx)
-
-
-def _update(node: cst.CSTNode, ctx: Context) -> tuple[str, cst.BaseExpression] | None:
-    """`x` and the new term of `self.x = a * self.x + term` or `self.x += term`."""
-    if isinstance(node, cst.AugAssign) and isinstance(node.operator, cst.AddAssign):
-        name = ctx.names.self_attribute(node.target)
-        return (name, node.value) if name is not None else None
-    if not isinstance(node, cst.Assign) or len(node.targets) != 1:
-        return None
-    name = ctx.names.self_attribute(node.targets[0].target)
-    value = node.value
-    is_sum = isinstance(value, cst.BinaryOperation) and isinstance(value.operator, (cst.Add, cst.Subtract))
-    if name is None or not is_sum or not isinstance(value, cst.BinaryOperation):
-        return None
-    for old, new in ((value.left, value.right), (value.right, value.left)):
-        if _mentions(old, name, ctx):
-            return name, new
-    return None
-
-
-def _mentions(value: cst.CSTNode, name: str, ctx: Context) -> bool:
-    """Whether a value is the old statistic, itself or scaled."""
-    if isinstance(value, cst.BinaryOperation):
-        return isinstance(value.operator, (cst.Multiply, cst.Divide)) and (
-            _mentions(value.left, name, ctx) or _mentions(value.right, name, ctx)
-        )
-    return ctx.names.self_attribute(value) == name
+        for update in (each for method in methods for each in updates(method, ctx.names)):
+            if not _is_average(update.term) or not _is_statistic(update, owner, methods, ctx):
+                continue
+            recording = all(ctx.mode.at(place) is Mode.ON for place in (update.node, update.term))
+            if recording and inputs.reaches(update.term, update.function):
+                _report(update, ctx)
 
 
 def _is_average(term: cst.BaseExpression) -> bool:
@@ -115,20 +88,19 @@ def _is_average(term: cst.BaseExpression) -> bool:
     return weighted or any(isinstance(one, cst.Attribute) and one.attr.value in _FLOATING for one in called)
 
 
-def _is_statistic(
-    name: str, node: cst.CSTNode, owner: ModuleClass, methods: list[cst.FunctionDef], ctx: Context
-) -> bool:
+def _is_statistic(update: Update, owner: ModuleClass, methods: list[cst.FunctionDef], ctx: Context) -> bool:
     """Whether an attribute begins as a buffer or value, and no forward pass begins it anew."""
+    name = update.name
     lineage = ctx.classes.lineage(owner)
     places = [place for one in lineage for place in one.attributes.get(name, [])]
     before = [place for place in places if place.method is not None and place.method.name.value == "__init__"]
     anew = [
         place
         for place in places
-        if place.method in methods and not (place.value is not None and _reads(place.value, name, ctx))
+        if place.method in methods and place.value is not None and not _reads(place.value, name, ctx)
     ]
     tensor = all(place.kind in _HELD or _is_made_by_torch(place.value, ctx) for place in before)
-    return bool(before) and tensor and not anew and ctx.tree.enclosing(node, cst.Lambda) is None
+    return bool(before) and tensor and not anew
 
 
 def _reads(value: cst.CSTNode, name: str, ctx: Context) -> bool:
@@ -139,13 +111,14 @@ def _is_made_by_torch(value: cst.BaseExpression | None, ctx: Context) -> bool:
     return isinstance(value, cst.Call) and (ctx.names.full_name(value.func) or "").startswith("torch.")
 
 
-def _report(node: cst.CSTNode, name: str, ctx: Context) -> None:
-    assert isinstance(node, (cst.Assign, cst.AugAssign))
+def _report(update: Update, ctx: Context) -> None:
+    elsewhere = update.value is not update.node.value
     ctx.report(
-        node,
-        f"`self.{name}` keeps the graph of every batch: each new value hangs on the input's graph and on the one "
-        "before, so memory grows with each step, and a second backward raises RuntimeError; detach it",
-        fix=ctx.fix(Safety.SAFE, _detached(node.value, ctx)),
+        update.node,
+        f"`self.{update.name}` keeps the graph of every batch: each new value hangs on the input's graph and on the "
+        "one before, so memory grows with each step, and a second backward raises RuntimeError; detach it",
+        fix=ctx.fix(Safety.SAFE, _detached(update.value, ctx)),
+        related=[(update.value, "returned here with its graph")] if elsewhere else [],
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
-from gradlint.scopes import BindingKind
+from gradlint.scopes import BindingKind, ScopeKind
 from gradlint.walk import children
 from gradlint.words import words
 
@@ -42,8 +42,9 @@ class InputValues:
         return False
 
     def _is_tensor(self, node: cst.CSTNode, method: cst.FunctionDef) -> bool:
-        """Whether a parameter of the method may be a tensor: not `self`, not a number by annotation or default."""
-        given = [*method.params.posonly_params, *method.params.params][1:]
+        """Whether a parameter of the function may be a tensor: not `self`, not a number by annotation or default."""
+        given = [*method.params.posonly_params, *method.params.params]
+        given = given[1:] if self._names.scopes.of(method).kind is ScopeKind.CLASS else given
         if not isinstance(node, cst.Param) or node not in given or node.default is not None:
             return False
         told = self._names.full_name(node.annotation.annotation) if node.annotation is not None else None
