@@ -94,6 +94,8 @@ def _run(question: Question, resolved: Resolved, settings: Settings, started: fl
         deadline = Deadline(started + settings.budget) if settings.budget is not None else Deadline()
         context = Context(subject, settings, deadline)
         outcome = _answers(context)
+        if subject.padding:
+            outcome.findings.append(_padding(subject.padding))
         device = subject.leaves[0].tensor.device
         calls = subject.calls
         tensors, sweep = with_sweeps(context, outcome) if question.sweeps else (outcome.tensors, None)
@@ -111,6 +113,11 @@ def _run(question: Question, resolved: Resolved, settings: Settings, started: fl
         source=resolved.source,
         sweep=sweep,
     )
+
+
+def _padding(names: Sequence[str]) -> Finding:
+    said = f"{', '.join(names) or 'the embedding'}: torch gives the row padding_idx no gradient on purpose"
+    return Finding("padding", "info", f"{said}; its lookups were held constant")
 
 
 def _answers(context: Context) -> Outcome:

@@ -18,6 +18,7 @@ from pytest_gradcheck.subjects.batch import Batch
 from pytest_gradcheck.subjects.devices import find
 from pytest_gradcheck.subjects.forward import Arguments, Forward
 from pytest_gradcheck.subjects.graph import reached
+from pytest_gradcheck.subjects.padding import constant_padding
 from pytest_gradcheck.subjects.randomness import Replayed, untouched
 from pytest_gradcheck.subjects.refused import nothing, refuse_meta
 from pytest_gradcheck.subjects.resolve import Resolved
@@ -48,14 +49,13 @@ def prepared(
         try:
             size = _size(resolved, inputs, kwargs)
             lent = _borrowed(resolved, inputs, kwargs, dtype, device, replayed)
-            with _few_threads(size), lent as (module, roots, held):
+            with _few_threads(size), lent as (module, roots, held), constant_padding(roots) as padding:
                 arguments = Arguments(inputs, kwargs, dtype, device)
                 leaves = _chosen(arguments, _owned(roots), wrt, nothing(inputs, kwargs))
                 held.hold({id(leaf.tensor) for leaf in leaves})
                 compute = Forward(resolved, module, arguments, held, replayed)
-                yield Subject(
-                    resolved.name, leaves, compute, resolved.function, resolved.source, size, Batch(compute, held)
-                )
+                batch = Batch(compute, held)
+                yield Subject(resolved.name, leaves, compute, resolved.function, resolved.source, size, batch, padding)
         finally:
             torch.set_default_dtype(found_dtype)
 
