@@ -121,10 +121,15 @@ def _is_one_minus_square(value: cst.BaseExpression, ctx: Context) -> bool:
 
 
 def _is_mse_layer(call: cst.Call, ctx: Context) -> bool:
-    name = ctx.names.self_attribute(call.func)
+    function = call.func
+    if isinstance(function, cst.Name):
+        binding = ctx.names.reference(function).binding
+        return binding is not None and ctx.classes.constructed(binding.value) == "torch.nn.MSELoss"
+    name = ctx.names.self_attribute(function)
     owner = ctx.classes.enclosing(call)
     place = owner.attribute(name) if name is not None and owner is not None else None
-    return place is not None and place.type == "torch.nn.MSELoss"
+    made = place.type if place is not None else ctx.classes.constructed(function)
+    return made == "torch.nn.MSELoss"
 
 
 def _fix(root: cst.CSTNode, given: cst.BaseExpression, inner: cst.BaseExpression, ctx: Context) -> Fix | None:

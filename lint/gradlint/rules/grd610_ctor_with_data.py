@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from gradlint.model import Fix, Safety
+from gradlint.model import Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
 from gradlint.semantics.forward_methods import running
@@ -110,17 +110,12 @@ def _is_input(node: cst.CSTNode, method: cst.FunctionDef, ctx: Context) -> bool:
 
 def _report(call: cst.Call, ctx: Context) -> None:
     short = (ctx.names.full_name(call.func) or "").rpartition(".")[2]
+    rest = ", ".join(ctx.code(given).rstrip(", \n") for given in call.args[1:])
+    unclear = short in _NEEDS_DIM and argument(call, 1, "dim") is None
+    applied = f"{ctx.code(call.func)}({'dim=...' if unclear else rest})({ctx.code(call.args[0].value)})"
     ctx.report(
         call,
         f"`{short}` is given the tensor where it takes options: this makes a module and applies nothing; write "
-        f"`{ctx.code(call.func)}(...)({ctx.code(call.args[0].value)})`",
-        fix=_fix(call, short, ctx),
+        f"`{applied}`",
+        fix=None if unclear else ctx.fix(Safety.SAFE, ctx.replace(call, applied)),
     )
-
-
-def _fix(call: cst.Call, short: str, ctx: Context) -> Fix | None:
-    if short in _NEEDS_DIM and argument(call, 1, "dim") is None:
-        return None
-    rest = ", ".join(ctx.code(given).rstrip(", \n") for given in call.args[1:])
-    applied = f"{ctx.code(call.func)}({rest})({ctx.code(call.args[0].value)})"
-    return ctx.fix(Safety.SAFE, ctx.replace(call, applied))

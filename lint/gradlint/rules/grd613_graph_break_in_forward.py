@@ -54,9 +54,10 @@ import libcst as cst
 from gradlint.rule import Context, checks
 from gradlint.semantics.forward_methods import running
 from gradlint.semantics.grad_mode import Mode
-from gradlint.semantics.returned import returned_parts
+from gradlint.semantics.returned import returned_parts, value_before
 from gradlint.walk import walk
 
+_DEEPEST = 20
 _METHODS = ("numpy", "item", "tolist")
 _WRAPPING = frozenset({"torch.tensor", "torch.Tensor", "torch.FloatTensor"})
 _ELSEWHERE = re.compile(r"train|eval|export|trac|script|onnx|infer|debug|log|grad", re.IGNORECASE)
@@ -80,7 +81,7 @@ def check(_: cst.Module, ctx: Context) -> None:
                 found = _broken(node, ctx)
                 if found is None or node in seen or not _is_on_the_way(node, part, forward, ctx):
                     continue
-                if ctx.mode.at(node) is Mode.ON and ctx.graphs.carries(found[0]):
+                if ctx.mode.at(node) is Mode.ON and _carries(found[0], ctx):
                     seen.update(walk(node))
                     _report(node, found[1], ctx)
 
@@ -145,7 +146,28 @@ def _goes_around(above: cst.CSTNode, child: cst.CSTNode, ctx: Context) -> bool:
     if not isinstance(above, cst.BinaryOperation):
         return False
     other = above.right if child is above.left else above.left
-    return ctx.graphs.carries(other)
+    return _carries(other, ctx)
+
+
+def _carries(value: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
+    """Whether a value surely carries a graph, also where a variable that was a parameter has been assigned again."""
+    if ctx.graphs.is_free(value) or depth > _DEEPEST:
+        return False
+    if ctx.graphs.carries(value):
+        return True
+    if isinstance(value, cst.Name):
+        before = value_before(value, ctx.tree, ctx.names)
+        return before is not None and _carries(before, ctx, depth + 1)
+    below: list[cst.BaseExpression] = []
+    if isinstance(value, cst.BinaryOperation):
+        below = [value.left, value.right]
+    elif isinstance(value, cst.Subscript):
+        below = [value.value]
+    elif isinstance(value, cst.Call) and (ctx.names.full_name(value.func) or "").startswith("torch."):
+        below = [given.value for given in value.args if not given.star]
+    elif isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute):
+        below = [value.func.value]
+    return any(_carries(one, ctx, depth + 1) for one in below)
 
 
 def _report(node: cst.CSTNode, how: str, ctx: Context) -> None:

@@ -39,3 +39,18 @@ def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cs
                     and tree.enclosing(binding.node, cst.FunctionDef) is method
                 ]
     return found
+
+
+def value_before(name: cst.Name, tree: Tree, names: Names) -> cst.BaseExpression | None:
+    """What a variable was last assigned in the same block before a use: `x = self.fc(x)` above `return x.data`."""
+    statement = tree.statement(name)
+    block = tree.parent(statement)
+    body = list(block.body) if isinstance(block, cst.IndentedBlock) else []
+    before = body[: body.index(statement)] if statement in body else []  # type: ignore[arg-type]
+    bindings = {binding.node: binding for binding in names.reference(name).bindings}
+    for earlier in reversed(before):
+        bound = [bindings[node] for node in walk(earlier) if node in bindings]
+        if bound:
+            direct = isinstance(earlier, cst.SimpleStatementLine) and bound[-1].kind is BindingKind.ASSIGNMENT
+            return bound[-1].value if direct else None
+    return None
