@@ -16,7 +16,6 @@ EVERY = int(os.environ.get("GRADCHECK_EVERY", "6"))
 #: What is truly said about an operator of torch, and why.
 TRUE = {
     "matrix_exp": "its bfloat16 kernel returns nan on the CPU",
-    "logcumsumexp": "its backward subtracts logarithms and loses digits in float32",
 }
 
 

@@ -145,3 +145,23 @@ def test_a_backward_that_writes_into_its_cotangent_spoils_no_other_check() -> No
     report = check_gradients(rewritten(Swish, overwrites), torch.randn(4, 5), order=1)
     assert report.tensors[0].verdict is Verdict.GOOD
     assert {finding.kind for finding in report.findings if finding.severity != "info"} == {"mutation"}
+
+
+def test_a_custom_function_whose_slope_is_excused_inside_a_module_is_a_warning() -> None:
+    class Net(nn.Module):
+        def __init__(self, bend: Any) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 6, bias=False)
+            self.bend = bend
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.bend(self.inner(x))
+            return found
+
+    report = check_gradients(Net(Bent.apply), torch.zeros(3, 4))
+    kinks = [finding for finding in report.findings if finding.kind == "kinks" and finding.severity == "warning"]
+    assert kinks or report.verdict is Verdict.WRONG, str(report)
+    assert all(finding.message.endswith("check Bent alone, where one kink decides") for finding in kinks)
+    silent = check_gradients(Net(torch.relu), torch.zeros(3, 4))
+    assert not [finding for finding in silent.findings if finding.severity != "info" and finding.kind == "kinks"]
+    assert silent.passed

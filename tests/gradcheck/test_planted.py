@@ -206,3 +206,51 @@ def test_straight_through_estimator_mismatches() -> None:
     report = check_gradients(Sign, torch.randn(20))
     assert report.verdict is Verdict.WRONG
     assert report.tensors[0].relative_error == 1.0
+
+
+def _rounded(steps: int) -> type[torch.autograd.Function]:
+    """Quantises and passes the gradient straight through."""
+
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return torch.round(x * steps) / steps
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            return grad[0]
+
+    return Rounded
+
+
+@pytest.mark.parametrize("steps", [1, 8, 256])
+def test_straight_through_is_wrong(steps: int) -> None:
+    assert check_gradients(_rounded(steps), torch.randn(5), order=1).verdict is Verdict.WRONG
+
+
+@pytest.mark.parametrize("steps", [4096, 65536])
+def test_straight_through_that_looks_like_low_precision_is_not_called_good(steps: int) -> None:
+    assert check_gradients(_rounded(steps), torch.randn(5), order=1).verdict is not Verdict.GOOD
+
+
+class Root(torch.autograd.Function):
+    """As in entmax: its backward takes a root of its output, which is exactly zero off the support."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = x.clamp(min=0) ** 2
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        (y,) = ctx.saved_tensors
+        return 2 * grad[0] * y.sqrt()
+
+
+def test_a_double_backward_that_is_nan_off_the_support_is_wrong() -> None:
+    assert check_gradients(Root, torch.tensor([1.0, 2.0, 0.5])).verdict is Verdict.GOOD
+    report = check_gradients(Root, torch.tensor([1.0, -2.0, 0.5]))
+    assert report.tensors[0].verdict is Verdict.GOOD
+    assert not report.passed
+    assert "autograd returned nan or inf in 1 of 3 elements" in str(report)
