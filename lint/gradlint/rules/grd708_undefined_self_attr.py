@@ -76,8 +76,10 @@ def check(_: cst.Module, ctx: Context) -> None:
         owner = ctx.classes.of(node) if node is not None else None
         if name is None or owner not in known or (owner, name) in seen or _is_tried(use, ctx):
             continue
-        if name not in known[owner] | mentioned | EVERYTHING | instances.below(owner):
-            seen.add((owner, name))
+        if name in known[owner] or name in mentioned or name in EVERYTHING:
+            continue
+        seen.add((owner, name))
+        if name not in instances.below(owner):
             _report(use, owner, known[owner], ctx)
 
 

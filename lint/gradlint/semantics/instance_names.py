@@ -27,35 +27,43 @@ class InstanceNames:
 
     def __init__(self, tree: Tree, names: Names, classes: ModuleClasses) -> None:
         self._tree, self._names, self._classes = tree, names, classes
-        self._facts: dict[str, ClassFacts | None] = {}
+        self._facts: dict[ModuleClass, ClassFacts] = {}
 
     def own(self, owner: ModuleClass) -> frozenset[str] | None:
         """The names that a class and its bases give, without those of `nn.Module`; None when they cannot be known."""
         found: set[str] = set()
-        waiting: list[str | None] = [owner.name]
         seen: set[str] = set()
+        waiting = [self._contents(owner)]
         while waiting:
-            name = waiting.pop()
-            if name in _PLAIN or name == _MODULE or name in seen:
-                continue
-            facts = self._of(name) if name is not None else None
-            if facts is None or facts.dynamic or name is None:
+            facts = waiting.pop()
+            if facts.dynamic:
                 return None
-            seen.add(name)
             found |= facts.attributes | facts.names
-            waiting += facts.bases
+            for base in facts.bases:
+                if base in _PLAIN or base == _MODULE or base in seen:
+                    continue
+                several = self._of(base) if base is not None else ()
+                if not several or base is None:
+                    return None
+                seen.add(base)
+                waiting += several
         return frozenset(found)
 
-    def _of(self, name: str) -> ClassFacts | None:
-        if name not in self._facts:
-            own = self._classes.named(name)
-            self._facts[name] = class_contents(own, self._names) if own else self._classes.project.find_class(name)
-        return self._facts[name]
+    def _contents(self, one: ModuleClass) -> ClassFacts:
+        if one not in self._facts:
+            self._facts[one] = class_contents(one, self._names)
+        return self._facts[one]
+
+    def _of(self, name: str) -> list[ClassFacts]:
+        """The classes of a full name: a notebook may write one anew in each cell."""
+        own = [self._contents(one) for one in self._classes.all if one.name == name]
+        elsewhere = None if own else self._classes.project.find_class(name)
+        return [elsewhere] if elsewhere is not None else own
 
     def below(self, owner: ModuleClass) -> frozenset[str]:
         """The names that the classes of this file give that inherit from a class."""
         heirs = [one for one in self._classes.all if one is not owner and owner in self._classes.lineage(one)]
-        facts = [found for one in heirs if (found := self._of(one.name)) is not None]
+        facts = [self._contents(one) for one in heirs]
         return frozenset().union(*(one.attributes | one.names for one in facts))
 
     def mentioned(self) -> frozenset[str]:
