@@ -13,22 +13,23 @@ from pytest_gradcheck.errors import GradcheckError, GradcheckWarning, GradientMi
 if TYPE_CHECKING:
     from pytest_gradcheck.api import check_gradients
     from pytest_gradcheck.data.loader import fashion_mnist
-    from pytest_gradcheck.model import Failure, Finding, Report, TensorCheck, TrainingReport, Verdict
+    from pytest_gradcheck.model import Failure, Finding, Limits, Report, TensorCheck, TrainingReport, Verdict
     from pytest_gradcheck.models import alexnet
-    from pytest_gradcheck.training import gradient_flow, train_smoke
+    from pytest_gradcheck.training import gradient_flow, train_smoke, watch
 
 __version__ = "0.1.0"
 
 #: Where each name comes from. Even the plain data wait: every pytest run in the environment loads this package.
 _LAZY = {
     **dict.fromkeys(
-        ("Failure", "Finding", "Report", "TensorCheck", "TrainingReport", "Verdict"), "pytest_gradcheck.model"
+        ("Failure", "Finding", "Limits", "Report", "TensorCheck", "TrainingReport", "Verdict"), "pytest_gradcheck.model"
     ),
     "alexnet": "pytest_gradcheck.models",
     "check_gradients": "pytest_gradcheck.api",
     "fashion_mnist": "pytest_gradcheck.data.loader",
     "gradient_flow": "pytest_gradcheck.training",
     "train_smoke": "pytest_gradcheck.training",
+    "watch": "pytest_gradcheck.training",
 }
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "GradcheckError",
     "GradcheckWarning",
     "GradientMismatch",
+    "Limits",
     "Report",
     "TensorCheck",
     "TrainingFailure",
@@ -50,6 +52,7 @@ __all__ = [
     "marks",
     "strategies",
     "train_smoke",
+    "watch",
 ]
 
 

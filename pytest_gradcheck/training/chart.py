@@ -49,14 +49,14 @@ class Chart:
         self.updates: list[Update] = []
         self.samples: list[HealthSample] = []
 
-    def begin(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
+    def begin(self, optimizer: torch.optim.Optimizer) -> None:
         """Note the norms of the weights that plain SGD moves; after the first forward, when lazy layers have theirs."""
-        groups = [group for item in optimizers if type(item) is torch.optim.SGD for group in item.param_groups]
+        groups = optimizer.param_groups if type(optimizer) is torch.optim.SGD else []
         moved = {id(parameter) for group in groups for parameter in group["params"]}
         weights = [(name, item.detach()) for name, item in self._named if item.dim() > 1 and id(item) in moved]
         norms = [norm.double() for norm in tensor_norms([item for _, item in weights])]
         values = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist() if norms else []
-        self._initial = {name: norm for (name, _), norm in zip(weights, values, strict=True) if norm > 0}
+        self._initial |= {name: norm for (name, _), norm in zip(weights, values, strict=True) if norm > 0}
 
     def add(self, reading: Reading, rate: float, clip: float | None = None) -> None:
         """Note a step whose gradients were all read: their norms, its rate, and by how much clipping shrank them."""

@@ -142,7 +142,7 @@ class Loop:
         self.model.zero_grad(set_to_none=True)
         loss = self._forward(batch, step)
         self._backward(loss, step)
-        failure = self._judged(self._watching.after(step, loss, [self.optimizer]))
+        failure = self._judged(self._watching.after(step, loss, self.optimizer))
         if failure is None:
             self._update()
         return failure

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _TORCH = str(Path(torch.__file__).parent)
 _OWN = str(Path(__file__).parent)
+#: Stands between the user's code and every operation while a loop is watched.
+_BETWEEN = str(Path(__file__).with_name("hooks.py"))
 _FRAME = re.compile(r'File "(?P<file>.+?)", line (?P<line>\d+)')
 
 
@@ -22,9 +24,9 @@ def line_of_frame(frame: FrameType | None) -> str | None:
         frame = frame.f_back  # the observer itself
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(_OWN):
+        if file.startswith(_OWN) and file != _BETWEEN:
             return None  # the run that called the model: beyond it is whoever asked for the run
-        if not file.startswith(_TORCH):
+        if not file.startswith(_TORCH) and file != _BETWEEN:
             return _shown(file, frame.f_lineno)
         frame = frame.f_back
     return None
@@ -38,6 +40,8 @@ def line_of_node(node: torch.autograd.graph.Node) -> str | None:
         if match is None:
             continue
         file = match["file"]
+        if file == _BETWEEN:
+            continue
         if file.startswith(_OWN):
             return None
         if not file.startswith(_TORCH):

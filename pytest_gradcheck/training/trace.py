@@ -104,23 +104,34 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
-def module_stack(model: nn.Module, stack: list[str]) -> Iterator[dict[torch.autograd.graph.Node, str]]:
-    """Keep `stack` at the names of the modules that run; gives each autograd node made in them its module's name."""
-    owners: dict[torch.autograd.graph.Node, str] = {}
+def module_stack(model: nn.Module, stack: list[str]) -> Iterator[dict[torch.autograd.graph.Node, str | None]]:
+    """Keep `stack` at the names of the modules that run; gives each autograd node the name of the module that made it.
 
-    def leave(name: str, output: Any) -> None:
-        stack.pop()
-        # Children leave before their parents, so whatever has no owner yet was made in this module itself.
-        todo = [leaf.grad_fn for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+    None stands for what was made before the model was called.
+    """
+    owners: dict[torch.autograd.graph.Node, str | None] = {}
+
+    def claim(tensors: Any, name: str | None) -> None:
+        todo = [leaf.grad_fn for leaf in tree_leaves(tensors) if isinstance(leaf, torch.Tensor)]
         while todo:
             node = todo.pop()
             if node is not None and node not in owners:
                 owners[node] = name
                 todo += [following for following, _ in node.next_functions]
 
+    def enter(name: str, inputs: Any) -> None:
+        claim(inputs, stack[-1] if stack else None)  # what the caller made of the child's inputs is the caller's
+        stack.append(name)
+
+    def leave(name: str, output: Any) -> None:
+        stack.pop()
+        # Children leave before their parents, so whatever has no owner yet was made in this module itself.
+        claim(output, name)
+
     handles = []
     for name, module in model.named_modules():
-        handles.append(module.register_forward_pre_hook(lambda *_, name=name: stack.append(name), prepend=True))
+        before = lambda _, args, kwargs, name=name: enter(name, (args, kwargs))  # noqa: E731
+        handles.append(module.register_forward_pre_hook(before, prepend=True, with_kwargs=True))
         hook = lambda *items, name=name: leave(name, items[-1])  # noqa: E731
         handles.append(module.register_forward_hook(hook, always_call=True))
     try:

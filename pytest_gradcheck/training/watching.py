@@ -11,8 +11,6 @@ from pytest_gradcheck.training.sampling import Gathered, Sampler
 from pytest_gradcheck.training.sentinel import Look, Named, Reading, Sentinel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import torch
     from torch import nn
 
@@ -57,6 +55,7 @@ class Watching:
         self._sampler = Sampler(model, self.named, limits)
         self._open, self._how = False, Look.FULL
         self._gathered: dict[int, Gathered] = {}
+        self._moved: dict[int, set[int]] = {}
 
     def before(self, step: int, last: bool = False) -> Look:
         """Called before a step's forward: looks closely at steps 0, 1, 2, 4, 8 ... and the last, where allowed.
@@ -70,12 +69,15 @@ class Watching:
                 self._open, self._how = True, Look.FULL
         return self._how
 
-    def after(self, step: int, loss: torch.Tensor, optimizers: Iterable[torch.optim.Optimizer]) -> list[Reading]:
-        """Called after a step's backward; returns the readings that are known by now."""
-        grads = self.grads() if self._how else []
-        if step == 0:
+    def after(self, step: int, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> list[Reading]:
+        """Called after a step's backward, before the optimizer's step; returns the readings that are known by now."""
+        if id(optimizer) not in self._moved:
             with self.budget.charge("weights"):
-                self.chart.begin(optimizers)
+                self._moved[id(optimizer)] = {
+                    id(parameter) for group in optimizer.param_groups for parameter in group["params"]
+                }
+                self.chart.begin(optimizer)
+        grads = self._grads(self._moved[id(optimizer)]) if self._how else []
         gathered = None
         if self._open:
             self._closely.add("hooks", self._sampler.seconds)
@@ -101,9 +103,9 @@ class Watching:
         self._sampler.abandon()
         self._open = False
 
-    def grads(self) -> Named:
-        """The gradients that there are, by parameter name."""
-        return [(name, item.grad) for name, item in self.named if item.grad is not None]
+    def _grads(self, moved: set[int]) -> Named:
+        """The gradients of these parameters that there are, by name."""
+        return [(name, item.grad) for name, item in self.named if item.grad is not None and id(item) in moved]
 
     def health(self) -> Health:
         """What was seen."""

@@ -1,7 +1,9 @@
 """The acceptance table of smoke training: d2l's AlexNet on real Fashion-MNIST, each row against its band.
 
-    FASHION_MNIST_ROOT=... python tests/training/acceptance.py           the quick rows
-    FASHION_MNIST_ROOT=... python tests/training/acceptance.py --all     the long ones too (about half an hour)
+    FASHION_MNIST_ROOT=... python -m tests.training.acceptance                 the quick rows
+    FASHION_MNIST_ROOT=... python -m tests.training.acceptance --all           the long ones too (half an hour and more)
+    FASHION_MNIST_ROOT=... python -m tests.training.acceptance --only "clip"   rows whose name holds this
+    ... --write                                                                puts the outcomes into docs/acceptance.md
 
 Exits with 1 where a row is out of its band. A nan step may differ by 2 where all seeds agree and by 10 midway; "learns"
 is 10 % below the initial loss; rows where only the seed decides are printed, not judged.
@@ -9,11 +11,16 @@ is 10 % below the initial loss; rows where only the seed decides are printed, no
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from pytest_gradcheck.data.loader import fashion_mnist
 from pytest_gradcheck.model.training import TrainingReport
@@ -85,28 +92,59 @@ ROWS = (
 
 def outcome(run: TrainingReport) -> str:
     ends = f"loss {run.loss[0]:.3f} -> {run.loss[-1]:.4g}"
-    return f"{run.failure.value} at {run.failure.step}, {ends}" if run.failure else ends
+    if run.failure:
+        return f"{run.failure.value} at step {run.failure.step}, {ends}"
+    return f"finite, {ends} (least {min(run.loss):.3f}) in {len(run.loss)} steps"
 
 
-def main(arguments: list[str]) -> int:
-    wrong = 0
+PAGE = Path(__file__).parents[2] / "docs" / "acceptance.md"
+START, END = "<!-- rows -->\n", "<!-- /rows -->"
+
+
+def written(lines: dict[str, str]) -> None:
+    """Put rows into the page's table, in the order of `ROWS`; rows that were not run now stay as they are."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    table, _, after = rest.partition(END)
+    head, known = table.splitlines()[:2], {key_of(line): line for line in table.splitlines()[2:]}
+    known |= lines
+    order = [f"{row.name} | {seed}" for row in ROWS for seed in row.seeds]
+    body = [known[key] for key in order if key in known]
+    PAGE.write_text(before + START + "\n".join([*head, *body]) + "\n" + END + after, encoding="utf-8")
+
+
+def key_of(line: str) -> str:
+    """The case and the seed of a line of the table."""
+    return " | ".join(cell.strip() for cell in line.split("|")[1:3])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="the long rows too")
+    parser.add_argument("--only", default="", help="rows whose name holds this, long or not")
+    parser.add_argument("--write", action="store_true", help=f"put the outcomes into {PAGE.name}")
+    chosen = parser.parse_args()
+    today, wrong, threads = datetime.date.today().isoformat(), 0, torch.get_num_threads()  # noqa: DTZ011
     for row in ROWS:
-        if not row.quick and "--all" not in arguments:
+        if not (row.quick or chosen.all or chosen.only) or chosen.only not in row.name:
             continue
         for seed in row.seeds:
             start = time.perf_counter()
             data = fashion_mnist(batch_size=32, **row.data)
+            if not data.real:
+                sys.exit("the table is about the real images: set FASHION_MNIST_ROOT")
             run = train_smoke(lambda row=row: alexnet(**row.model), data, seed=seed, remedies=None, **row.options)
-            held = "" if row.good is None else "yes" if row.good(run) else "NO"
+            held = "-" if row.good is None else "yes" if row.good(run) else "NO"
             wrong += held == "NO"
             seconds = time.perf_counter() - start
-            print(
-                f"{row.name:<40} seed {seed}  {row.expected:<22} {held:<3} {outcome(run):<45} {seconds:5.1f} s",
-                flush=True,
-            )
-    print(f"data: {data.description}; {wrong} out of their band")
+            print(f"{row.name:<36} seed {seed}  {row.expected:<22} {held:<3} {outcome(run):<52} {seconds:6.1f} s")
+            sys.stdout.flush()
+            if chosen.write:
+                cells = (row.name, str(seed), row.expected, outcome(run), held, f"{today}, {threads} threads")
+                written({f"{row.name} | {seed}": f"| {' | '.join(cells)} |"})
+    print(f"{wrong} out of their band")
     return min(wrong, 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

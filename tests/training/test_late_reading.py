@@ -47,7 +47,7 @@ def run(model: Any, reader: LateReader | None, **options: Any) -> Any:
     given = {"lr": 0.05, "steps": 8, "clip": None, "amp": None, **options}
     plan = Plan(
         model, [(X, Y)], None, "sgd", given["lr"], given["steps"], None, given["clip"], given["amp"], False, False,
-        reader=None if reader is None else lambda: reader,
+        max_overhead=None, reader=None if reader is None else lambda: reader,
     )  # fmt: skip
     return smoke._run(plan, 0)[0]
 

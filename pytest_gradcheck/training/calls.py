@@ -1,0 +1,134 @@
+"""The forward calls of somebody's loop: noted as they happen, and run again when their step fails."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from pytest_gradcheck.training.backtrace import nodes_behind
+from pytest_gradcheck.training.replay import Root
+from pytest_gradcheck.training.sentinel import non_finite
+
+#: Calls of one step that are kept: as many micro-batches can be run again.
+KEPT = 16
+
+
+@dataclass
+class Call:
+    """One forward call of the model, or of one of its children where the loop calls these.
+
+    Attributes:
+        module: What was called.
+        args: With which arguments.
+        kwargs: With which keyword arguments.
+        outputs: The tensors that came out, cut off from the graph.
+        grads: The gradient that each of them got, by its place.
+    """
+
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: list[torch.Tensor] = field(default_factory=list)
+    grads: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
+class Calls:
+    """Notes the outermost forward calls in training of a model and of its children.
+
+    Args:
+        model: The model.
+        begin: Called before the first call of a step.
+    """
+
+    def __init__(self, model: nn.Module, begin: Callable[[], None]) -> None:
+        self._begin, self._depth = begin, 0
+        self._calls: deque[Call] = deque(maxlen=KEPT)
+        self.paused, self._stale, self._repeated = False, True, 0.0
+        self._handles = []
+        for module in (model, *model.children()):
+            self._handles.append(module.register_forward_pre_hook(self._before, prepend=True, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(self._after, with_kwargs=True, always_call=True))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def close(self) -> None:
+        """Stop noting."""
+        for handle in self._handles:
+            handle.remove()
+        self._calls.clear()
+
+    def stale(self) -> None:
+        """A step was taken: the next call begins another one."""
+        self._stale = True
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What came into the step: arguments that no other call made."""
+        return [leaf for call in self._calls for leaf in _tensors((call.args, call.kwargs)) if not leaf.requires_grad]
+
+    @property
+    def same(self) -> bool:
+        """Whether running the calls again gave the same sum of outputs."""
+        total = sum(float(output.double().sum()) for call in self._calls for output in call.outputs)
+        return total == self._repeated or (math.isnan(total) and math.isnan(self._repeated))
+
+    def bad_gradient(self) -> str | None:
+        """ "nan" or "inf" where a gradient that the loss sent into the model holds one."""
+        return next(filter(None, (non_finite(grad) for call in self._calls for grad in call.grads.values())), None)
+
+    def again(self) -> list[Root]:
+        """Run all calls again, each from its own inputs; what their backward passes start from."""
+        calls, roots = list(self._calls), []
+        self._repeated = 0.0
+        for call in calls:
+            args, kwargs = tree_map(_cut, (call.args, call.kwargs))
+            outputs = list(_tensors(call.module(*args, **kwargs)))
+            self._repeated += sum(float(output.detach().double().sum()) for output in outputs)
+            roots += [(tensor, call.grads.get(place)) for place, tensor in enumerate(outputs)]
+        # an output that another one is made of gets its gradient from there
+        inner = {node for tensor, _ in roots for node in nodes_behind([tensor])[1:]}
+        kept = [(tensor, grad) for tensor, grad in roots if tensor.grad_fn is None or tensor.grad_fn not in inner]
+        return [Root(tensor, torch.zeros_like(tensor) if grad is None else grad) for tensor, grad in kept]
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self._depth and not self.paused and torch.is_grad_enabled():
+            if self._stale:
+                self._calls.clear()
+                self._stale = False
+                self._begin()
+            self._calls.append(Call(module, args, dict(kwargs)))
+        self._depth += 1
+
+    def _after(self, module: nn.Module, _: Any, __: Any, output: Any) -> None:
+        self._depth -= 1
+        if self._depth or self.paused or not self._calls or self._calls[-1].module is not module:
+            return
+        call = self._calls[-1]
+        for place, tensor in enumerate(_tensors(output)):
+            call.outputs.append(tensor.detach())
+            if tensor.requires_grad:
+                tensor.register_hook(lambda grad, place=place: call.grads.__setitem__(place, grad))  # type: ignore[no-untyped-call]
+
+
+def _cut(leaf: Any) -> Any:
+    if not isinstance(leaf, torch.Tensor):
+        return leaf
+    return leaf.detach().requires_grad_(leaf.requires_grad)
+
+
+def _tensors(tree: Any) -> Iterator[torch.Tensor]:
+    """The floating tensors in containers, also in mappings that pytree does not know."""
+    for leaf in tree_leaves(tree):
+        if isinstance(leaf, torch.Tensor):
+            if leaf.is_floating_point():
+                yield leaf
+        elif isinstance(leaf, Mapping):
+            yield from _tensors(dict(leaf))

@@ -1,0 +1,232 @@
+"""What `watch` gives: the steps of somebody's loop as they were seen, and the verdict on them."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from pytest_gradcheck.errors import TrainingFailure
+from pytest_gradcheck.model.training import Failure, TrainingReport
+from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts, seen_late
+from pytest_gradcheck.training.calls import Calls
+from pytest_gradcheck.training.cause import Scene, explain
+from pytest_gradcheck.training.feed import Batch
+from pytest_gradcheck.training.inquest import inquire
+from pytest_gradcheck.training.sentinel import Look
+from pytest_gradcheck.training.state import StepState
+from pytest_gradcheck.training.watching import Watching
+
+if TYPE_CHECKING:
+    from pytest_gradcheck.model.limits import Limits
+    from pytest_gradcheck.model.run_health import Health
+    from pytest_gradcheck.training.reader import Reader
+    from pytest_gradcheck.training.replay import Replay
+    from pytest_gradcheck.training.sentinel import Reading
+
+#: Steps in a row that a GradScaler may skip: from its start at 65536 that leaves a scale of 256.
+SKIPS = 8
+
+
+class Observer:
+    """The steps of a watched loop.
+
+    Attributes:
+        loss: What backward was called on before each step (the sum, where it was called several times); nan where it
+            was not seen.
+        gradient_norm: Euclidean norm over the gradients of the optimizer that stepped; nan where it was not read.
+        learning_rate: Of its first parameter group.
+        failure: What went wrong first, or None.
+        skipped: Steps that the GradScaler skipped.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        scaler: torch.amp.GradScaler | None,
+        limits: Limits,
+        share: float | None,
+        reader: Reader | None,
+        stop: bool,
+    ) -> None:
+        self.loss: list[float] = []
+        self.gradient_norm: list[float] = []
+        self.learning_rate: list[float] = []
+        self.failure: Failure | None = None
+        self.skipped = self._in_a_row = self.steps = 0
+        self._model, self._scaler, self._limits, self._stop = model, scaler, limits, stop
+        self._watching = Watching(model, share, limits, reader, least=Look.THIN)
+        self._state = StepState(model)
+        self._state.take()
+        self._calls = Calls(model, self._begin)
+        self._losses: list[torch.Tensor] = []
+        self._last: torch.Tensor | None = None
+        self._names: dict[str, None] = {}
+        self._start = time.perf_counter()
+
+    @property
+    def health(self) -> Health:
+        """Gradients by parameter, step and depth, update ratios, and the health rules that were broken."""
+        return self._watching.health()
+
+    def report(self) -> TrainingReport:
+        """All of it as plain data."""
+        named, done = self._watching.named, len(self.loss)
+        return TrainingReport(
+            model=type(self._model).__name__,
+            parameters=sum(parameter.numel() for _, parameter in named),
+            data="the watched loop's own",
+            device=str(named[0][1].device),
+            optimizer=", ".join(self._names) or "none has stepped",
+            seed=torch.initial_seed(),
+            steps=done,
+            loss=list(self.loss),
+            gradient_norm=list(self.gradient_norm),
+            learning_rate=self.learning_rate[:done],
+            seconds=time.perf_counter() - self._start,
+            failure=self.failure,
+            health=self.health,
+            notes=(f"the GradScaler skipped {self.skipped} steps",) if self.skipped else (),
+            rerun="the loop itself, from its seed",
+        )
+
+    def __str__(self) -> str:
+        return str(self.report())
+
+    def saw_backward(self, loss: torch.Tensor) -> None:
+        """Note what backward is called on."""
+        if loss.numel() == 1:
+            self._losses.append(loss.detach().reshape(()))
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look at the gradients that an optimizer is about to use.
+
+        Raises:
+            TrainingFailure: A number is not finite, and the observer was told to stop the loop.
+        """
+        if self.failure is None:
+            found = getattr(optimizer, "found_inf", None)  # fused optimizers are told here to skip
+            if found is not None and bool(found):
+                self.skipped_step(optimizer)
+            else:
+                self._in_a_row = 0
+                self._look(optimizer)
+
+    def skipped_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """A GradScaler skipped a step: fine while it looks for its scale, a failure when it goes on."""
+        if self.failure is not None:
+            return
+        self.skipped += 1
+        self._in_a_row += 1
+        loss = self._total()
+        if self._in_a_row >= SKIPS or not math.isfinite(float(loss)):
+            self._look(optimizer)
+            return
+        self.loss.append(float(loss))
+        self.gradient_norm.append(math.nan)
+        self._advance(optimizer)
+
+    def finish(self) -> None:
+        """The loop is over: read what is still on its way, and the weights after the last step.
+
+        Raises:
+            TrainingFailure: As `before_step`.
+        """
+        self._judge(self._watching.sentinel.rest())
+        bad = bad_parameter(self._model) if self.failure is None and self.steps else None
+        if bad:
+            name, kind = bad
+            owner = name.rpartition(".")[0]
+            self._fail(Failure(self.steps - 1, "optimizer", "parameter", kind, owner, name))
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._calls.close()
+        self._watching.stop()
+
+    def _begin(self) -> None:
+        if self.failure is None:
+            self._watching.before(self.steps)
+            with self._watching.budget.charge("state"):
+                self._state.take()
+
+    def _look(self, optimizer: torch.optim.Optimizer) -> None:
+        loss = self._total()
+        readings = self._watching.after(self.steps, loss, optimizer)
+        self._advance(optimizer)
+        self._judge(readings)
+
+    def _advance(self, optimizer: torch.optim.Optimizer) -> None:
+        self.learning_rate.append(float(optimizer.param_groups[0]["lr"]))
+        self._names[type(optimizer).__name__] = None
+        self._calls.stale()
+        self._losses = []
+        self.steps += 1
+
+    def _total(self) -> torch.Tensor:
+        """The loss of this step: of the last one, where no backward was seen since (several optimizers, one loss)."""
+        if self._losses:
+            total = torch.stack([loss.float() for loss in self._losses]).sum()
+            self._last = total if self._scaler is None else total / self._scaler.scale(torch.ones_like(total))
+        return torch.zeros((), device=self._watching.named[0][1].device) if self._last is None else self._last
+
+    def _judge(self, readings: list[Reading]) -> None:
+        for reading in readings:
+            if self.failure is not None:
+                return
+            self.loss.append(math.nan if self._last is None else reading.loss)
+            self.gradient_norm.append(reading.total)
+            if reading.healthy:
+                self._watching.note(reading, self.learning_rate[reading.step])
+            elif self._watching.sentinel.late:
+                self._fail(self._caused(seen_late(reading, self.steps - 1)))
+            else:
+                self._fail(self._explained(reading))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failure = failure
+        self._watching.stop()
+        if self._stop:
+            report = self.report()
+            raise TrainingFailure(str(report), report)
+
+    def _explained(self, reading: Reading) -> Failure:
+        batch = Batch(tuple(self._calls.inputs), None)
+        failure = blame(reading.step, reading, batch, self._model, self._state)
+        if failure.quantity not in {"loss", "gradient"} or not len(self._calls):
+            return self._caused(failure)
+        kind = self._calls.bad_gradient() if failure.phase == "backward" else None
+        if kind:
+            said = f"the gradient that the loss sent back into the model is already {kind}: its derivative is to blame"
+            return self._caused(replace(failure, module=None, evidence=(*failure.evidence, said)))
+        return self._repeated(failure)
+
+    def _repeated(self, failure: Failure) -> Failure:
+        """The failure with what running the step's calls again shows; the loop's model and generators stay."""
+        now, grads = StepState(self._model), [(item, item.grad) for item in self._model.parameters()]
+        now.take()
+        self._calls.paused = True
+        try:
+            with torch.enable_grad():
+                sharpened, seen = inquire(failure, math.nan, self._model, self._state, self._calls.again)
+        finally:
+            self._calls.paused = False
+            now.restore()
+            for item, grad in grads:
+                item.grad = grad
+        if seen and failure.phase == "forward" and seen.forward is None and math.isfinite(seen.loss):
+            said = "the outputs of the model are finite: what the loop computes from them is to blame"
+            sharpened = replace(failure, module=None, reproduced=self._calls.same, evidence=(said,))
+        elif seen and sharpened.op:
+            sharpened = replace(sharpened, reproduced=self._calls.same)
+        return self._caused(sharpened, seen)
+
+    def _caused(self, failure: Failure, seen: Replay | None = None) -> Failure:
+        chart = self._watching.chart
+        largest, span = input_facts(Batch(tuple(self._calls.inputs), None))
+        warning = chart.health(0.0).warning
+        return explain(Scene(failure, seen, largest, span, chart.updates, None, self._limits, warning))
