@@ -22,8 +22,8 @@ LINE: re.Pattern[str] = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 class Block:
     """A stretch of whole lines: the number of its first line, its text, the code in it and how far it is indented.
 
-    `code` has as many lines as `text`; a line that rules must not see differs from it. `indents` are the columns that
-    each line of the code has lost, and may go on for the line below the block.
+    `code` has as many lines as `text`, each ended by a line feed; a line that rules must not see differs. `indents` are
+    the columns that each line of the code has lost, and may go on for the line below the block.
     """
 
     first: int
@@ -45,26 +45,31 @@ class Block:
         """Whether the code of a line is what is written there."""
         index = line - self.first
         written, read = LINE.findall(self.text), LINE.findall(self.code)
-        return 0 <= index < len(written) and written[index][self.indent(line) :] == read[index]
+        if not 0 <= index < min(len(written), len(read)):
+            return False
+        return bool(written[index].rstrip("\r\n")[self.indent(line) :] == read[index].rstrip("\n"))
 
 
 def dedented(text: str, indent: int) -> tuple[str, tuple[int, ...]]:
-    """A text whose lines have lost up to this many blanks, and how many each has lost."""
+    """The code of a text whose lines lose up to this many blanks, and how many each has lost."""
     lines = LINE.findall(text)
     lost = tuple(min(indent, len(line) - len(line.lstrip(" \t"))) for line in lines)
-    return "".join(line[count:] for line, count in zip(lines, lost, strict=True)), lost
+    kept = (line[count:] for line, count in zip(lines, lost, strict=True))
+    # One end of line for all: a lone carriage return would otherwise join with what is below a hidden line.
+    return "".join(re.sub(r"\r\n?", "\n", line) for line in kept), lost
 
 
 def blank(text: str) -> str:
-    """A text without anything but the ends of its lines."""
-    return re.sub(r"[^\r\n]+", "", text)
+    """Code without anything but the ends of its lines."""
+    return "\n" * text.count("\n")
 
 
 def code_of(text: str, blocks: Iterable[Block]) -> str:
     """The code of a text: that of its blocks, on their lines."""
-    lines = [blank(line) for line in LINE.findall(text)]
+    lines = ["\n"] * len(LINE.findall(text))
     for block in blocks:
-        lines[block.first - 1 : block.end - 1] = LINE.findall(block.code)
+        for number, line in enumerate(LINE.findall(block.code), block.first - 1):
+            lines[number] = line
     return "".join(lines)
 
 

@@ -89,8 +89,9 @@ class Notebook:
 
 
 def _block(first: int, text: str) -> Block:
-    if is_python(text):
-        return Block(first, text, text)
+    code, _ = dedented(text, 0)
+    if is_python(code):
+        return Block(first, text, code)
     # A cell may be indented as a whole; the shell takes that away.
     start = next((line for line in LINE.findall(text) if line.strip()), "")
     code, indents = dedented(text, len(start) - len(start.lstrip(" \t")))

@@ -163,7 +163,9 @@ def _list(raw: str, cell: Cell, text: str) -> str:
     (start, _), (_, last) = spans[0], spans[-1]
     head, tail = raw[cell.span[0] : start], raw[last : cell.span[1]]
     between = raw[spans[0][1] : spans[1][0]] if len(spans) > 1 else f",{head[1:]}"
-    old, new = [line for _, line in cell.parts], _LINES.findall(text)
+    old = [line for _, line in cell.parts]
+    # Jupyter takes more signs for ends of lines than others do.
+    new = text.splitlines(keepends=True) if old == cell.text.splitlines(keepends=True) else _LINES.findall(text)
     items: list[str] = []
     for kind, from_, to, new_from, new_to in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
