@@ -49,10 +49,10 @@ def run(chosen: argparse.Namespace) -> bool:
     if unnamed:
         raise UsageProblem(f"--kwargs {chosen.kwargs!r}: write names and values, such as --kwargs 'scale=2.0'")
     marker = subject.marker_of(chosen)
+    target, build = subject.factory(chosen, marker)
     engine = load("pytest_gradcheck.engine", "run", "a gradient check")
     question = load("pytest_gradcheck.engine", "Question", "a gradient check")
     seeded = load("pytest_gradcheck.subjects.randomness", "seeded", "a gradient check")
-    target, build = subject.factory(chosen, marker)
     with seeded(chosen.seed):
         built = build()
     specs, said = subject.inputs(chosen, target, built, marker)

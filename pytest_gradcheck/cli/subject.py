@@ -44,8 +44,13 @@ def marker_of(chosen: argparse.Namespace) -> Marker:
     return Marker(init=positional, init_kwargs=named)
 
 
-def factory(chosen: argparse.Namespace, marker: Marker) -> tuple[Any, Callable[[], Any]]:
+def factory(chosen: argparse.Namespace, marker: Marker, makers: bool = False) -> tuple[Any, Callable[[], Any]]:
     """The object that the command line names, and what builds the subject of it.
+
+    Args:
+        chosen: The command line.
+        marker: The constructor arguments.
+        makers: Whether a function is called for the subject, instead of being it.
 
     Raises:
         UsageProblem: It is not there, or cannot be built with these arguments.
@@ -55,6 +60,8 @@ def factory(chosen: argparse.Namespace, marker: Marker) -> tuple[Any, Callable[[
     import torch
 
     if not isinstance(target, type):
+        if makers and not isinstance(target, torch.nn.Module) and callable(target):
+            return target, lambda: _made(chosen.target, target, marker)
         if marker.has_init:
             raise UsageProblem(f"{chosen.target} is no class: --init builds an nn.Module class")
         return target, lambda: target
@@ -148,6 +155,16 @@ def publish(chosen: argparse.Namespace, report: Any, kind: str, started: float, 
         except OSError as error:
             raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
         print(f"wrote {path}")  # noqa: T201
+
+
+def _made(name: str, maker: Callable[..., Any], marker: Marker) -> Any:
+    """What a function returns that makes models."""
+    try:
+        return maker(*(marker.init or ()), **(marker.init_kwargs or {}))
+    except Exception as error:
+        raise UsageProblem(
+            f"{name} raised {type(error).__name__}: {error}; it is called for the model, with the arguments of --init"
+        ) from error
 
 
 def _bound(target: Any, marker: Marker) -> dict[str, Any]:

@@ -66,10 +66,10 @@ def run(chosen: argparse.Namespace) -> bool:
     """
     started = time.monotonic()
     paths = subject.outputs(chosen)
+    marker = subject.marker_of(chosen)
+    target, build = subject.factory(chosen, marker, makers=True)
     train = load("pytest_gradcheck.training", "train_smoke", "a smoke run")
     seeded = load("pytest_gradcheck.training.state", "seeded", "a smoke run")
-    marker = subject.marker_of(chosen)
-    target, build = subject.factory(chosen, marker)
     with seeded(chosen.seed):
         built = build()
     if chosen.fashion_mnist is not None:
@@ -84,7 +84,7 @@ def run(chosen: argparse.Namespace) -> bool:
     if said:
         print(said)  # noqa: T201  a command line prints
     report = train(
-        built if not isinstance(target, type) else build,
+        built if built is target else build,
         batches,
         loss=_loss(loss),
         optimizer=chosen.optimizer,

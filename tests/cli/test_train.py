@@ -1,0 +1,81 @@
+"""`train`: a smoke run without a test file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_gradcheck.model import TrainingReport
+from pytest_gradcheck.render import document
+from tests.cli.conftest import Command
+
+
+def test_a_classifier_learns_random_batches_by_heart(command: Command, project: Path) -> None:
+    words = ["train", "shop.layers:Linear", "--init", "6,3", "--input", "8,6", "--lr", "0.5", "--json", "a.json"]
+    said = command(*words)
+    assert said.code == 0 and "Linear trained 20 steps without a failure" in said.out
+    assert "4 random batches of (8, 6) with random 3 classes, cross_entropy" in said.out
+    (entry,) = document.read(project / "a.json").entries
+    run = entry.report
+    assert isinstance(run, TrainingReport) and entry.kind == "training" and entry.outcome == "passed"
+    assert run.loss[-1] < run.loss[0] and run.rerun == "python -m pytest_gradcheck " + " ".join(words)
+    assert run.learning_rate[0] == 0.5 and run.seed == 0
+
+
+def test_one_number_a_sample_is_regression(command: Command) -> None:
+    said = command("train", "shop.layers:Regressor", "--input", "16,4", "--steps", "5", "--optimizer", "adam")
+    assert said.code == 0 and "with random targets, mse_loss" in said.out and "Adam" in said.out
+    assert "l1_loss" in command("train", "shop.layers:Regressor", "--input", "16,4", "--loss", "l1_loss").out
+
+
+def test_annotations_and_an_object_that_is_there_already(command: Command) -> None:
+    said = command("train", "shop.layers:Annotated", "--init", "6", "--steps", "3")
+    assert said.code == 0 and "x (16, 6), tokens (16,) of int" in said.out
+    assert command("train", "shop.layers:ready", "--input", "8,4", "--steps", "3").code == 0
+
+
+def test_a_run_that_fails_exits_with_one(command: Command) -> None:
+    said = command("train", "shop.layers:Broken", "--input", "8,4", "--steps", "3")
+    assert said.code == 1 and "Broken failed at step 0" in said.out and "aten.log" in said.out
+
+
+def test_the_same_seed_gives_the_same_run(command: Command) -> None:
+    words = ["train", "shop.layers:Regressor", "--input", "16,4", "--steps", "4"]
+    losses = [
+        next(line for line in command(*words, "--seed", seed).out.splitlines() if line.startswith("  loss"))
+        for seed in ("1", "1", "2")
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_function_that_makes_models_on_fashion_mnist(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASHION_MNIST_ROOT", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd()))
+    words = ["train", "shop.layers:classifier", "--fashion-mnist", "28", "--steps", "3", "--batch-size", "8"]
+    said = command(*words, "--init", "hidden=5")
+    assert said.code == 0 and "3985 trainable parameters" in said.out.replace(",", "") and "stand-in" in said.out
+    found = command(*words, "--init", "hiden=5")
+    assert found.code == 2 and "shop.layers:classifier raised TypeError: " in found.err and "of --init" in found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shop.layers:Linear", "--init", "6,3"], "the shape of 'input' is not known: give one --input for every"),
+        (
+            ["shop.layers:Linear", "--init", "6,3", "--input", "4,5"],
+            "Linear raised RuntimeError in its forward on (4, 5)",
+        ),
+        (["shop.layers:swish", "--input", "3"], "shop.layers:swish raised TypeError: "),
+        (["shop.layers:Linear", "--init", "6,3", "--input", "4,6", "--steps", "0"], "steps is 0, but it must be"),
+        (["shop.layers:Linear", "--init", "6,3", "--input", "4,6", "--lr", "-1"], "-1"),
+        (["shop.layers:Linear", "--init", "6,3", "--input", "4,6", "--optimizer", "adm"], "adm"),
+        (["shop.layers:Linear", "--input", "4,6", "--init", "6,3", "--fashion-mnist", "28"], "give either --input or"),
+        (["torch.nn:LSTM", "--init", "6,3", "--input", "4,6"], "does not put out one floating tensor with a batch"),
+        (["torch.nn:ReLU", "--input", "4,6"], "no trainable parameters"),
+    ],
+)
+def test_a_wrong_question_exits_with_two(command: Command, words: list[str], said: str) -> None:
+    found = command("train", *words)
+    assert found.code == 2 and found.err.startswith("error: ") and said in found.err and found.err.count("\n") == 1
