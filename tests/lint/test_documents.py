@@ -13,7 +13,7 @@ from gradlint.documents import SUFFIXES, read
 from gradlint.documents.blocks import LINE, Block, Places
 from gradlint.documents.fences import may_hold_python
 from gradlint.documents.magics import without_magics
-from gradlint.documents.notebook_json import cells, file_lines, replaced
+from gradlint.documents.notebook_json import cells, file_lines, line_starts, replaced
 from gradlint.documents.tabs import without_other_branches
 from gradlint.errors import UnreadableFile
 from gradlint.model import Edit, Fix, Level, Position, Range, Safety, Violation
@@ -82,7 +82,7 @@ def test_a_changed_cell_changes_nothing_else(
     raw = notebook(sources, as_list=as_list, indent=1 if indented else None, ascii_only=ascii_only)
     found = cells(raw)
     assert [cell.text for cell in found] == sources
-    assert all(len(file_lines(raw, cell)) == lines(cell.text) for cell in found)
+    assert all(len(file_lines(cell, line_starts(raw))) == lines(cell.text) for cell in found)
     which %= len(sources)
     changed = replaced(raw, [(found[which], new)])
     start, end = found[which].span

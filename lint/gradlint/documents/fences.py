@@ -17,7 +17,7 @@ _PYTHON: Final = re.compile(
     r"\{?\s*\.?(?:i?python3?|py3?)(?=[\s,:{}]|$)|\{code-cell\}\s*(?:i?python3?\b|$)", re.IGNORECASE
 )
 _RUN: Final = re.compile(r"\{\s*\.python\s+\.input\b|\{code-cell\}", re.IGNORECASE)
-_MAYBE: Final = re.compile(rb"(?:`{3}|~{3})[^\r\n]*(?:py|code-cell)", re.IGNORECASE)
+_MAYBE: Final = re.compile(rb"(?<![`~])(?:`{3}|~{3})[^\r\n]*(?:py|code-cell)", re.IGNORECASE)
 _SKIPPED: Final = re.compile(r"<!--\s*gradlint\s*:\s*skip\s*-->")
 
 

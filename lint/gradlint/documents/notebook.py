@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradlint.documents.blocks import LINE, Block, Places, blank, code_of, dedented
 from gradlint.documents.magics import without_magics
-from gradlint.documents.notebook_json import Cell, cells, file_lines, replaced
+from gradlint.documents.notebook_json import Cell, cells, file_lines, line_starts, replaced
 from gradlint.documents.syntax import check, is_python
 from gradlint.documents.text import decoded, encoded
 from gradlint.edits import applied
@@ -51,10 +51,11 @@ class Notebook:
     @cached_property
     def shown(self) -> Source:
         """The cells as they are written."""
+        begins = line_starts(self.raw)
         lines = (
             CellLine(cell.number, line, file_line)
             for cell in self.cells
-            for line, file_line in enumerate(file_lines(self.raw, cell), 1)
+            for line, file_line in enumerate(file_lines(cell, begins), 1)
         )
         return Source(self.path, "".join(self._texts), cell_lines=tuple(lines))
 

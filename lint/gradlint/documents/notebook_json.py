@@ -128,9 +128,13 @@ def _cell(raw: str, number: int, span: Span) -> Cell:
     return Cell(number, "".join(text for _, text in parts), (start, end), parts, is_list)
 
 
-def file_lines(raw: str, cell: Cell) -> list[int]:
-    """For each line of a cell the line of the file on which it begins."""
-    begins = [found.start() for found in re.finditer(r"^", raw, re.MULTILINE)]
+def line_starts(raw: str) -> list[int]:
+    """Where the lines of the file begin."""
+    return [0, *(found.end() for found in re.finditer("\n", raw))]
+
+
+def file_lines(cell: Cell, begins: list[int]) -> list[int]:
+    """For each line of a cell the line of the file, whose lines begin at these places, on which it begins."""
     offsets: list[int] = []
     numbers: list[int] = []
     length = 0

@@ -38,7 +38,8 @@ def _block(violation: Violation, page: Page) -> Iterator[str]:
     code = _coloured(violation.level, f"{violation.code} {violation.name}", style)
     yield f"{place} {code}{star}: {plain(violation.message)}"
     source = page.source(violation.path)
-    digits = max(len(str(where.end.line)) for where in (violation.range, *(each.range for each in violation.related)))
+    places = [(violation.path, violation.range.end.line), *((e.path, e.range.end.line) for e in violation.related)]
+    digits = max(len(str(page.number(*place))) for place in places)
     if source is not None:
         yield from _excerpt(source, violation.range, digits, style)
     for each in violation.related[:_MOST_RELATED]:
@@ -69,8 +70,8 @@ def _excerpt(source: Source, where: Range, digits: int, style: Style) -> Iterato
         text = plain(line)
         if len(text) > _MOST_COLUMNS:
             text, marked = f"{text[:_MOST_COLUMNS]} ...", max(min(marked, _MOST_COLUMNS - before), 0)
-        cell_line = source.cell_line(number)
-        yield f"{style.dim(f'{cell_line.line if cell_line else number:>{digits}} |')} {text}".rstrip()
+        found = source.cell_line(number)
+        yield f"{style.dim(f'{found.line if found else number:>{digits}} |')} {text}".rstrip()
         if marked:
             yield f"{style.dim(' ' * digits + ' |')} {' ' * before}{style.red('^' * marked)}"
     if last >= start.line + _MOST_LINES:

@@ -71,6 +71,11 @@ class Page:
         source = self.source(path) if path.endswith(NOTEBOOK) else None
         return source.cell_line(line) if source else None
 
+    def number(self, path: str, line: int) -> int:
+        """What a line is called: its number in the file, in a notebook in its cell."""
+        found = self.cell_line(path, line)
+        return found.line if found else line
+
     def place(self, path: str, at: Position) -> str:
         """`path:line:column`, in a notebook `path:cell N:line:column` with the line counted in the cell."""
         found = self.cell_line(path, at.line)

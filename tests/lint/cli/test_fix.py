@@ -17,6 +17,7 @@ from gradlint.writing import write_atomically
 
 from tests.lint.cli.code import CLEAN, FIXED_TYPO, SATURATED, TYPO
 from tests.lint.cli.conftest import Cli, Write
+from tests.lint.cli.notebooks import notebook
 
 
 def edit(start: int, end: int, content: str) -> Edit:
@@ -101,8 +102,10 @@ def test_a_link_stays_a_link(cli: Cli, write: Write) -> None:
 
 
 def test_standard_input_is_fixed_onto_standard_output() -> None:
-    command = [sys.executable, "-m", "gradlint", "-", "--fix"]
-    for text, expected in ((TYPO, FIXED_TYPO), (CLEAN, CLEAN)):
+    cases = [(TYPO, FIXED_TYPO, "a.py"), (CLEAN, CLEAN, "a.py"), (notebook(TYPO), notebook(FIXED_TYPO), "a.ipynb")]
+    cases.append((f"- 1\n  ```py\n  {TYPO}```", f"- 1\n  ```py\n  {FIXED_TYPO}```", "a.md"))
+    for text, expected, name in cases:
+        command = [sys.executable, "-m", "gradlint", "-", "--fix", "--stdin-filename", name]
         done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
         assert (done.returncode, done.stdout.decode()) == (0, expected)
         assert b"Found 0 problems" in done.stderr
