@@ -28,6 +28,14 @@ INIT = '''
             m.weight.data.normal_(0, 0.001)
     def computed(m):
         I.normal_(m.weight, std=STD)
+    def ones(m):
+        I.ones_(m.weight)
+    def zeros(m):
+        if isinstance(m, N.Linear):
+            I.zeros_(m.weight)
+    def twos(m):
+        if isinstance(m, N.Linear):
+            I.constant_(m.weight, 2)
     def other(m):
         return m
     class Kept:
@@ -39,7 +47,7 @@ MODEL = """
     from functools import partial
     from torch import nn
     from . import start
-    from .start import xavier, tiny, computed, other
+    from .start import xavier, tiny, computed, ones, zeros, twos, other
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
@@ -89,6 +97,17 @@ def test_a_tiny_deviation_of_another_file() -> None:
     assert message.startswith("a standard deviation of 0.001 (in `pkg.start.tiny`) in 5 layers")
 
 
+@pytest.mark.parametrize(("function", "value"), [("ones", 1), ("zeros", 0)])
+def test_constants_of_another_file(function: str, value: int) -> None:
+    ((code, place, message),) = found("GRD102", init=f"self.apply({function})")
+    assert (code, place) == ("GRD102", 14)
+    assert message.startswith(f"every weight is {value} (in `pkg.start.{function}`): all 64 units compute the same")
+
+
+def test_what_the_other_file_is_told_is_not_told_twice() -> None:
+    assert found("GRD102", init="self.apply(twos)") == []
+
+
 @pytest.mark.parametrize("init", ["self.apply(other)", "self.apply(computed)", "self.apply(unknown)", "xavier(3)"])
 def test_what_is_not_known_is_silent(init: str) -> None:
     assert found("GRD101", "GRD103", init=init) == []
@@ -103,5 +122,5 @@ def test_what_fills_a_layer_last_counts() -> None:
 def test_libcst_gives_the_same_texts_as_ast() -> None:
     facts = file_facts(dedent(INIT).lstrip("\n"), "pkg.start")
     assert facts is not None
-    assert set(facts.inits) == {"xavier", "tiny", "computed"}
+    assert set(facts.inits) == {"xavier", "tiny", "computed", "ones", "zeros", "twos"}
     assert unit_facts(unit(INIT, module="pkg.start")).inits == facts.inits

@@ -16,7 +16,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         "constant-weight",
         Level.ERROR,
         Safety.UNSAFE,
-        ("constant_", "ones_", "zeros_", "fill_", "zero_"),
+        ("constant_", "ones_", "zeros_", "fill_", "zero_", ".apply(", "init"),
     ),
     RuleInfo("GRD103", "tiny-std-deep", Level.WARNING, Safety.UNSAFE, ("normal_", "uniform_", ".apply(", "init")),
     RuleInfo("GRD104", "unit-normal", Level.WARNING, None, ("normal_",)),
@@ -39,6 +39,14 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         "GRD205", "bn-momentum-convention", Level.ERROR, Safety.UNSAFE, ("atchNorm", "batch_norm", "InstanceNorm")
     ),
     RuleInfo("GRD207", "bn-eps-positional", Level.ERROR, Safety.UNSAFE, ("BatchNorm", "InstanceNorm")),
+    RuleInfo("GRD208", "rnn-no-clip", Level.INFO, Safety.UNSAFE, ("RNN", "LSTM", "GRU")),
+    RuleInfo(
+        "GRD210",
+        "inplace-on-saved",
+        Level.WARNING,
+        Safety.SAFE,
+        ("igmoid", "anh", "exp", "elu", "ReLU", "oftmax", "oftmin", "sqrt", "reciprocal", "tan"),
+    ),
     RuleInfo("GRD211", "deep-plain-stack", Level.INFO, None, ("Linear", "Conv")),
     RuleInfo("GRD212", "saturating-hidden-activation", Level.INFO, Safety.UNSAFE, ("igmoid", "anh", "expit")),
     RuleInfo("GRD301", "grad-count", Level.ERROR, Safety.UNSAFE, ("Function",)),

@@ -56,7 +56,7 @@ _GIVEN = {"constant": "val", "fill": "value"}
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every init call that fills a weight with one number."""
     hidden, last = _places(ctx)
-    for call in ctx.inits.calls:
+    for call in ctx.reach.calls:
         value = _constant(call, ctx)
         if value is None or call.attribute != "weight" or _is_frozen(call, ctx):
             continue
@@ -65,6 +65,8 @@ def check(_: cst.Module, ctx: Context) -> None:
         wanted = [link for link in layers if (link.node in hidden if value == 0 else link.node not in last)]
         if not wanted and (reached or value == 0 or not _is_weight_layer(call)):
             continue
+        if call.given and (not wanted or (value != 0 and _is_weight_layer(call))):
+            continue  # told in its own file
         if not _is_refilled(call, wanted, ctx):
             _report(call, value, wanted, ctx)
 
@@ -114,7 +116,7 @@ def _is_in(node: cst.CSTNode, around: cst.CSTNode, ctx: Context) -> bool:
 
 def _is_refilled(call: InitCall, wanted: list[Link], ctx: Context) -> bool:
     """Whether a later call fills all of these layers with something else."""
-    later = [other for other in ctx.inits.calls if other is not call and other.attribute == "weight"]
+    later = [other for other in ctx.reach.calls if other is not call and other.attribute == "weight"]
     random = [other for other in later if _constant(other, ctx) is None]
     again = {link.node for other in random for link in ctx.reach.layers(other)}
     return bool(wanted) and all(link.node in again for link in wanted)
@@ -125,9 +127,9 @@ def _report(call: InitCall, value: float, layers: list[Link], ctx: Context) -> N
     units = f"all {max(widths)} units" if widths else "all units of a layer"
     stuck = "; being zero, they also pass no gradient on" if value == 0 else ""
     ctx.report(
-        call.node,
-        f"every weight is {value:g}: {units} compute the same, get the same gradient and stay 1 distinct unit however"
-        f" long they are trained{stuck}; use a random scheme such as `kaiming_uniform_`",
+        call.place,
+        f"every weight is {value:g}{call.origin}: {units} compute the same, get the same gradient and stay 1 distinct unit"
+        f" however long they are trained{stuck}; use a random scheme such as `kaiming_uniform_`",
         fix=ctx.fix(Safety.UNSAFE, _random(call, ctx)),
         related=[(link.node, "a layer filled with it") for link in layers],
     )
@@ -135,7 +137,7 @@ def _report(call: InitCall, value: float, layers: list[Link], ctx: Context) -> N
 
 def _random(call: InitCall, ctx: Context) -> Edit | None:
     function = call.node.func
-    if call.is_method or not isinstance(function, cst.Attribute) or call.tensor is None:
+    if call.given or call.is_method or not isinstance(function, cst.Attribute) or call.tensor is None:
         return None
     arguments = f"({ctx.code(call.tensor)}, nonlinearity='relu')"
     return ctx.replace(call.node, f"{ctx.code(function.value)}.kaiming_uniform_{arguments}")
