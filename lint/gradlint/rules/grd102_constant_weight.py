@@ -128,8 +128,8 @@ def _report(call: InitCall, value: float, layers: list[Link], ctx: Context) -> N
     stuck = "; being zero, they also pass no gradient on" if value == 0 else ""
     ctx.report(
         call.place,
-        f"every weight is {value:g}{call.origin}: {units} compute the same, get the same gradient and stay 1 distinct unit"
-        f" however long they are trained{stuck}; use a random scheme such as `kaiming_uniform_`",
+        f"every weight is {value:g}{call.origin}: {units} compute the same, get the same gradient and stay 1 distinct"
+        f" unit however long they are trained{stuck}; use a random scheme such as `kaiming_uniform_`",
         fix=ctx.fix(Safety.UNSAFE, _random(call, ctx)),
         related=[(link.node, "a layer filled with it") for link in layers],
     )
