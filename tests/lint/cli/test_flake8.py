@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,18 +13,32 @@ import pytest
 from tests.lint.cli.code import BROKEN, CLEAN, LENET, TYPO
 from tests.lint.cli.conftest import Write
 
-pytest.importorskip("flake8")
+main = pytest.importorskip("flake8.main.cli").main
 SAID = "4:3: GRD703 `require_grad` is a new attribute without effect; the name is `requires_grad`\n"
 
 
-def flake8(*arguments: str, stdin: str = "") -> str:
-    config = Path(".flake8")
-    if not entry_points(group="flake8.extension", name="GRD") and not config.exists():
-        config.write_text("[flake8:local-plugins]\nextension = GRD = gradlint.flake8_plugin:Plugin\n", encoding="utf-8")
-    command = [sys.executable, "-m", "flake8", "-j1", *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    return done.stdout
+Flake8 = Callable[..., str]
+
+
+@pytest.fixture
+def flake8(capsys: pytest.CaptureFixture[str]) -> Flake8:
+    if not entry_points(group="flake8.extension", name="GRD"):
+        text = "[flake8:local-plugins]\nextension = GRD = gradlint.flake8_plugin:Plugin\n"
+        Path(".flake8").write_text(text, encoding="utf-8")
+
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        if stdin is not None:  # what flake8 has read once it reads no more
+            command = [sys.executable, "-m", "flake8", *arguments]
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+            assert done.stderr == ""
+            return done.stdout
+        capsys.readouterr()
+        main(["-j1", *arguments])
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
+
+    return run
 
 
 def test_the_package_registers_the_plugin() -> None:
@@ -31,7 +46,7 @@ def test_the_package_registers_the_plugin() -> None:
     assert '[project.entry-points."flake8.extension"]\nGRD = "gradlint.flake8_plugin:Plugin"\n' in text
 
 
-def test_it_reports_where_it_is_selected(write: Write) -> None:
+def test_it_reports_where_it_is_selected(write: Write, flake8: Flake8) -> None:
     write("a.py", TYPO)
     write("b.py", CLEAN)
     assert flake8("--select", "GRD", "a.py", "b.py") == f"a.py:{SAID}"
@@ -41,19 +56,19 @@ def test_it_reports_where_it_is_selected(write: Write) -> None:
     assert flake8("--select", "GRD", "--extend-ignore", "GRD703", "a.py") == ""
 
 
-def test_it_is_silent_where_nobody_asked(write: Write) -> None:
+def test_it_is_silent_where_nobody_asked(write: Write, flake8: Flake8) -> None:
     write("a.py", TYPO)
     assert flake8("a.py") == ""
     assert flake8("--select", "E,W", "a.py") == ""
 
 
-def test_rules_below_warning_run_by_their_code(write: Write) -> None:
+def test_rules_below_warning_run_by_their_code(write: Write, flake8: Flake8) -> None:
     write("a.py", LENET)
     assert "GRD201" not in flake8("--select", "GRD", "a.py")
     assert "GRD201" in flake8("--select", "GRD201", "a.py")
 
 
-def test_suppressions_and_the_configuration_count(write: Write) -> None:
+def test_suppressions_and_the_configuration_count(write: Write, flake8: Flake8) -> None:
     write("pyproject.toml", '[tool.gradlint.per-file-ignores]\n"old.py" = ["GRD703"]\n')
     write("old.py", TYPO)
     write("new.py", TYPO)
@@ -62,13 +77,13 @@ def test_suppressions_and_the_configuration_count(write: Write) -> None:
     assert flake8("--select", "GRD", ".") == f"./new.py:{SAID}"
 
 
-def test_standard_input_and_encodings(write: Write) -> None:
+def test_standard_input_and_encodings(write: Write, flake8: Flake8) -> None:
     assert flake8("--select", "GRD", "-", stdin=TYPO) == f"stdin:{SAID}"
     assert flake8("--select", "GRD", "--stdin-display-name", "x/a.py", "-", stdin=TYPO) == f"x/a.py:{SAID}"
     write("a.py", ("# coding: latin-1\nw = 'é'\n" + TYPO).encode("latin-1"))
     assert "a.py:6:3: GRD703" in flake8("--select", "GRD", "a.py")
 
 
-def test_a_broken_file_is_flake8s_own_error(write: Write) -> None:
+def test_a_broken_file_is_flake8s_own_error(write: Write, flake8: Flake8) -> None:
     write("a.py", BROKEN)
     assert "E999" in flake8("--select", "GRD,E9", "a.py")
