@@ -88,7 +88,8 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _broken(node: cst.CSTNode, ctx: Context) -> tuple[cst.BaseExpression, str] | None:
     """The value that leaves the graph at a node, and how."""
     if isinstance(node, cst.Attribute) and node.attr.value == "data":
-        return node.value, ".data"
+        own = ctx.names.self_attribute(node.value) is not None  # the values of a parameter, taken on purpose
+        return None if own else (node.value, ".data")
     if not isinstance(node, cst.Call):
         return None
     method, name = node.func, ctx.names.full_name(node.func) or ""
