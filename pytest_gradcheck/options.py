@@ -50,6 +50,7 @@ class Options:
         modules: Whether marked layers of ordinary modules are collected.
         asked_devices: Whether the devices stand on the command line.
         reports: Files to write a report of the session to.
+        tensorboard: Folder for event files of training runs, or None.
         durations: How many of the slowest checks to list: 0 for all, None for no list.
         download: Whether Fashion-MNIST may be downloaded.
     """
@@ -61,8 +62,14 @@ class Options:
     modules: bool
     asked_devices: bool = False
     reports: tuple[Path, ...] = ()
+    tensorboard: Path | None = None
     durations: int | None = None
     download: bool = False
+
+    @property
+    def records(self) -> bool:
+        """Whether something is written at the end that needs every report."""
+        return bool(self.reports) or self.tensorboard is not None
 
     def spelled(self) -> list[str]:
         """The command-line options that a rerun must repeat, quoted for a shell."""
@@ -104,6 +111,9 @@ def add(parser: pytest.Parser) -> None:
     report = "write a report of all checks and runs to this file, .html or .json; repeat it for several"
     group.addoption("--gradcheck-report", action="append", dest="gradcheck_report", metavar="PATH", help=report)
     parser.addini("gradcheck_report", report, type="paths", default=None)
+    events = "write event files of all training runs into this folder, for TensorBoard"
+    group.addoption("--gradcheck-tensorboard", dest="gradcheck_tensorboard", metavar="DIR", default=None, help=events)
+    parser.addini("gradcheck_tensorboard", events, type="string", default=None)
     root = "folder that holds FashionMNIST/raw/ with the IDX files (also: environment variable FASHION_MNIST_ROOT)"
     group.addoption("--fashion-mnist-root", dest="fashion_mnist_root", metavar="DIR", default=None, help=root)
     parser.addini("fashion_mnist_root", root, type="string", default=None)
@@ -140,6 +150,7 @@ def parse(config: pytest.Config) -> Options:
             modules=bool(config.getoption("gradcheck_modules") or _ini(config, "gradcheck_modules")),
             asked_devices=bool(asked),
             reports=_reports(config),
+            tensorboard=_folder(config, "gradcheck_tensorboard"),
             durations=_durations(config),
             download=_switch(config, "fashion_mnist_download"),
         )
@@ -170,6 +181,15 @@ def _durations(config: pytest.Config) -> int | None:
         spelled = "ini option gradcheck_durations" if asked is None else "--gradcheck-durations"
         raise UsageProblem(f"{spelled} is {value!r}, but it must be a whole number, 0 for all")
     return int(value)
+
+
+def _folder(config: pytest.Config, name: str) -> Path | None:
+    """A folder: relative to where pytest was called if it stands on the command line, else to the ini file's."""
+    asked = config.getoption(name)
+    if asked:
+        return config.invocation_params.dir / Path(asked).expanduser()
+    ini = _ini(config, name)
+    return config.rootpath / Path(ini).expanduser() if ini else None
 
 
 def _reports(config: pytest.Config) -> tuple[Path, ...]:

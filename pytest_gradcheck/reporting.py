@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gradcheck.environment import environment
+from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.options import KEY
 from pytest_gradcheck.properties import attach
 
@@ -29,21 +30,23 @@ _MESSAGE = 4000
 def record(item: pytest.Item, report: Report | TrainingReport | GradientFlow) -> None:
     """Hangs a report's properties on its item, and keeps the report for the session's where one was asked for."""
     attach(item, report)
-    if item.config.stash[KEY].reports:
+    if item.config.stash[KEY].records:
         item.stash.setdefault(_FOUND, []).append(report)
 
 
 class Reporter:
-    """The hooks of a run with `--gradcheck-report`; registered in the controller and in every worker.
+    """The hooks of a run that writes files; registered in the controller and in every worker.
 
     Args:
         config: Of the run.
-        paths: Files to write.
+        paths: Reports to write.
+        events: Folder for TensorBoard's event files of training runs, or None.
     """
 
-    def __init__(self, config: pytest.Config, paths: tuple[Path, ...]) -> None:
+    def __init__(self, config: pytest.Config, paths: tuple[Path, ...], events: Path | None = None) -> None:
         self._config = config
         self._paths = paths
+        self._events = events
         self._started = time.monotonic()
         self._entries: list[dict[str, Any]] = []
         self._environment: dict[str, str] = {}
@@ -99,11 +102,27 @@ class Reporter:
         for path in self._paths:
             if not self._write(path, document):
                 session.exitstatus = exitstatus or pytest.ExitCode.USAGE_ERROR
+        if self._events is not None and not self._write_events(self._events, document):
+            session.exitstatus = exitstatus or pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Says where the files are."""
         for line in self._said:
             terminalreporter.write_line(line)
+
+    def _write_events(self, folder: Path, document: Any) -> bool:
+        from pytest_gradcheck.render.events import write_events
+
+        try:
+            runs = len(write_events(folder, document))
+        except UsageProblem as problem:
+            self._said.append(f"gradcheck: {problem}")
+            return False
+        plural = "" if runs == 1 else "s"
+        self._said.append(
+            f"gradcheck: {runs} training run{plural} written for tensorboard --logdir {_near(folder, self._config)}"
+        )
+        return True
 
     def _write(self, path: Path, document: Any) -> bool:
         from pytest_gradcheck.render.document import INSTALL, missing, replace, to_json, write
