@@ -56,7 +56,7 @@ def factory(chosen: argparse.Namespace, marker: Marker, makers: bool = False) ->
         UsageProblem: It is not there, or cannot be built with these arguments.
     """
     target = targets.find(chosen.target)
-    construct = load("pytest_gradcheck.subjects.draw", "construct", "a gradient check")
+    construct = load("pytest_gradcheck.subjects.draw", "construct", "a smoke run" if makers else "a gradient check")
     import torch
 
     if not isinstance(target, type):

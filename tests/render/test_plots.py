@@ -73,7 +73,7 @@ def test_a_sweep_off_its_domain_and_of_nothing() -> None:
     plain = samples.sweep()
     half = replace(plain, quotients=(math.nan,) * 20 + plain.quotients[20:])
     assert 0 < len(points(sweep.Sweeps().draw(half, "axes"), "second")) <= 14
-    empty = replace(plain, quotients=(math.nan,) * 34, autograd=0.0, numeric=0.0)
+    empty = replace(plain, quotients=(math.nan,) * 34, autograd=0.0, numeric=0.0, noise=0.0)
     assert not points(parsed(sweep.Sweeps().draw(empty, "axes")), "second")
 
 

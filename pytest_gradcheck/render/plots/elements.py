@@ -52,10 +52,10 @@ class Scatters:
             if math.isfinite(claim) and math.isfinite(gap):
                 wrong = abs(gap) > max(3 * bar, low * (abs(claim) + abs(claim + gap)))
                 (differ if wrong else agree).append(((claim + gap) / largest, claim / largest))
-        artists = []
-        for points, name in ((agree, "dot"), (differ, "dot off")):
-            if points:
-                artists += self._axes.plot(*zip(*points, strict=True), marker="o", linestyle="", gid=MARK + name)
+        artists = [
+            axes.line(self._axes, [x for x, _ in points], [y for _, y in points], name, dots=True)
+            for points, name in ((agree, "dot"), (differ, "dot off"))
+        ]
         inner = svg.contents(self._figure)
         for artist in artists:
             artist.remove()

@@ -7,7 +7,7 @@ height of its relative error, whatever the step.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
@@ -45,45 +45,45 @@ class Sweeps:
 
     def draw(self, sweep: Sweep, frame_name: str) -> str:
         """The plot of one sweep, over the axes of that name."""
-        scale = _scale(sweep)
-        steps, second = list(sweep.steps), list(sweep.quotients)
-        fourth = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
-        bars = [
-            abs(best - fine) + 3 * sweep.noise / h for best, fine, h in zip(fourth, second[1:], steps, strict=False)
-        ]
-        ends = [ERRORS[0], sweep.noise / (STEPS[0] * scale)]
-        artists = [
-            *self._line([sweep.noise / (error * scale) for error in ends], ends, "noise"),
-            *self._bars(
-                steps[::2], [abs(q - sweep.autograd) / scale for q in fourth[::2]], [b / scale for b in bars[::2]]
-            ),
-            *self._line(steps, [abs(q - sweep.autograd) / scale for q in second], "second"),
-            *self._line(steps, [abs(q - sweep.autograd) / scale for q in fourth], "fourth"),
-        ]
-        if math.isfinite(sweep.numeric) and math.isfinite(sweep.step):
-            error, bar = abs(sweep.numeric - sweep.autograd) / scale, sweep.error_bar / scale
-            artists += self._bars([sweep.step], [error], [bar], "best-bar")
-            at = _inside(sweep.step, STEPS), _inside(error, ERRORS)
-            artists += self._axes.plot(*([number] for number in at), marker="o", linestyle="", gid=f"{MARK}best")
+        artists = [axes.line(self._axes, x, y, name, dots=name == "best") for x, y, name in _lines(sweep) if x]
         inner = svg.contents(self._figure)
         for artist in artists:
             artist.remove()
         title = f"Error of the numeric derivative against the step, along {sweep.where}"
         return svg.wrapped(inner, *SIZE, title, frame_name)
 
-    def _line(self, x: Sequence[float], y: Sequence[float], name: str) -> list:  # type: ignore[type-arg]
-        points = [
-            (_inside(h, STEPS), _inside(error, ERRORS)) for h, error in zip(x, y, strict=False) if math.isfinite(error)
-        ]
-        return self._axes.plot(*zip(*points, strict=True), gid=MARK + name) if points else []
 
-    def _bars(self, x: Sequence[float], y: Sequence[float], bars: Sequence[float], name: str = "bars") -> list:  # type: ignore[type-arg]
-        rows = [row for row in zip(x, y, bars, strict=False) if all(map(math.isfinite, row))]
-        if not rows:
-            return []
-        low = [_inside(error - bar, ERRORS) for _, error, bar in rows]
-        high = [_inside(error + bar, ERRORS) for _, error, bar in rows]
-        return [self._axes.vlines([_inside(h, STEPS) for h, *_ in rows], low, high, gid=MARK + name)]
+def _lines(sweep: Sweep) -> Iterator[tuple[list[float], list[float], str]]:
+    """Steps, relative errors and class of everything to be drawn, in drawing order."""
+    scale = _scale(sweep)
+    steps, second = list(sweep.steps), list(sweep.quotients)
+    fourth = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
+    bars = [abs(best - fine) + 3 * sweep.noise / h for best, fine, h in zip(fourth, second[1:], steps, strict=False)]
+    errors = [abs(quotient - sweep.autograd) / scale for quotient in fourth]
+    if sweep.noise > 0:
+        ends = [ERRORS[0], max(ERRORS[0], sweep.noise / (STEPS[0] * scale))]
+        yield *_shown([sweep.noise / (error * scale) for error in ends], ends), "noise"
+    yield *_bars(steps[::2], errors[::2], [bar / scale for bar in bars[::2]]), "bars"
+    yield *_shown(steps, [abs(quotient - sweep.autograd) / scale for quotient in second]), "second"
+    yield *_shown(steps, errors), "fourth"
+    error, bar = abs(sweep.numeric - sweep.autograd) / scale, sweep.error_bar / scale
+    if math.isfinite(sweep.step):
+        yield *_bars([sweep.step], [error], [bar]), "best-bar"
+        yield *_shown([sweep.step], [error]), "best"
+
+
+def _shown(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The points that are numbers, moved to the rim where they lie outside."""
+    points = [(h, error) for h, error in zip(x, y, strict=False) if math.isfinite(error)]
+    return [_inside(h, STEPS) for h, _ in points], [_inside(error, ERRORS) for _, error in points]
+
+
+def _bars(x: Sequence[float], y: Sequence[float], bars: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Upright strokes from `y - bar` to `y + bar`, as one line with gaps."""
+    rows = [row for row in zip(x, y, bars, strict=False) if all(map(math.isfinite, row))]
+    across = [place for h, *_ in rows for place in (_inside(h, STEPS), _inside(h, STEPS), math.nan)]
+    ends = [(_inside(error - bar, ERRORS), _inside(error + bar, ERRORS), math.nan) for _, error, bar in rows]
+    return across, [place for row in ends for place in row]
 
 
 def _axes(figure: Figure) -> Axes:
