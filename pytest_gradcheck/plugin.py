@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gradcheck import collect, github, hooks, options, summary
+from pytest_gradcheck import collect, github, hooks, options, smoke_marks, summary
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
@@ -31,6 +31,7 @@ MARK_HELP = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Registers the options and their ini twins."""
     options.add(parser)
+    smoke_marks.add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -41,11 +42,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker, and parses the options once."""
     config.addinivalue_line("markers", MARK_HELP)
+    config.addinivalue_line("markers", smoke_marks.HELP)
+    config.pluginmanager.register(smoke_marks.SmokeMarks(), "gradcheck-smoke")
     config.stash[KEY] = parsed = options.parse(config)
-    if parsed.reports:
+    if parsed.records:
         from pytest_gradcheck.reporting import Reporter
 
-        config.pluginmanager.register(Reporter(config, parsed.reports), "gradcheck-report")
+        config.pluginmanager.register(Reporter(config, parsed.reports, parsed.tensorboard), "gradcheck-report")
     if github.running() and not hasattr(config, "workerinput"):
         annotator = github.Annotator(config.rootpath, config.invocation_params.dir)
         config.pluginmanager.register(annotator, "gradcheck-github")

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_gradcheck.errors import TrainingFailure
 from pytest_gradcheck.lazy import load
+from pytest_gradcheck.smoke_marks import forced_remedies
 
 if TYPE_CHECKING:
     import os
@@ -37,7 +38,7 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
         __tracebackhide__ = True
         from dataclasses import replace
 
-        report = train(model, batches, **{"device": gradcheck_device, **options})
+        report = train(model, batches, **{"device": gradcheck_device, **options, **forced_remedies(request.config)})
         report = replace(report, rerun=f'pytest "{request.node.nodeid}"')
         _record(request, report)
         if not report.passed:
