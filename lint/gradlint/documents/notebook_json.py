@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from gradlint.errors import UnreadableFile
@@ -166,14 +167,14 @@ def _list(raw: str, cell: Cell, text: str) -> str:
     spans = [span for span, _ in cell.parts]
     (start, _), (_, last) = spans[0], spans[-1]
     head, tail = raw[cell.span[0] : start], raw[last : cell.span[1]]
-    between = raw[spans[0][1] : spans[1][0]] if len(spans) > 1 else f",{head[1:]}"
+    usual = raw[spans[0][1] : spans[1][0]] if len(spans) > 1 else f",{head[1:]}"
+    between = [usual, *(raw[one[1] : other[0]] for one, other in pairwise(spans))]
     old = [line for _, line in cell.parts]
     # Jupyter takes more signs for ends of lines than others do.
     new = text.splitlines(keepends=True) if old == cell.text.splitlines(keepends=True) else _LINES.findall(text)
-    items: list[str] = []
+    written: list[str] = []
     for kind, from_, to, new_from, new_to in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            items += [raw[slice(*span)] for span in spans[from_:to]]
-        else:
-            items += [_dumped(line, raw) for line in new[new_from:new_to]]
-    return head + between.join(items) + tail if items else "[]"
+        for index, line in enumerate(new[new_from:new_to], from_):
+            value = raw[slice(*spans[index])] if kind == "equal" else _dumped(line, raw)
+            written += [between[index] if index < to else usual, value]
+    return head + "".join(written[1:]) + tail if written else "[]"

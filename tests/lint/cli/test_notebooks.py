@@ -65,10 +65,11 @@ def test_related_places_in_other_cells_are_named(cli: Cli, write: Write) -> None
         lambda text: text.rstrip("\n"),
         lambda text: text.replace("\\n", "\\r\\n"),
         lambda text: json.dumps(json.loads(text)),
+        lambda text: text.replace('"# a', '   "# a').replace(',\n    "w', '  ,\n\n      "w'),
         lambda text: text.replace("# a", "# \u00e9\U0001d54f"),
         lambda text: text.replace("# a", "# \\u00e9\\ud835\\udd4f\\/"),
     ],
-    ids=["plain", "bom", "crlf-file", "no-end", "crlf-cells", "compact", "unicode", "escaped"],
+    ids=["plain", "bom", "crlf-file", "no-end", "crlf-cells", "compact", "uneven", "unicode", "escaped"],
 )
 def test_a_fix_keeps_every_other_byte(cli: Cli, write: Write, indent: int, change: object) -> None:
     assert callable(change)
