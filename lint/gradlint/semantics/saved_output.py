@@ -35,6 +35,7 @@ _VIEWING: Final = words("view flatten unflatten squeeze unsqueeze transpose perm
 # Where `inplace` stands when it is given by position.
 _POSITIONS: Final = {"ReLU": 0, "ReLU6": 0, "Dropout": 1, "LeakyReLU": 1, "ELU": 1, "relu": 1, "leaky_relu": 2}
 _DEEPEST: Final = 12
+_FARTHEST: Final = 200  # statements of a block that are looked back through
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,8 @@ class SavedOutputs:
         self, tree: Tree, names: Names, classes: ModuleClasses, chains: LayerChains, held: HeldModules
     ) -> None:
         self._tree, self._names, self._classes, self._chains, self._held = tree, names, classes, chains, held
+        self._places: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
+        self._bindings: dict[cst.CSTNode, frozenset[str]] = {}
 
     def by_layers(self, chain: Chain) -> Iterator[Overwrite]:
         """The links of a chain that overwrite what the link before has saved."""
@@ -189,16 +192,30 @@ class SavedOutputs:
         for above in self._tree.ancestors(use):
             if isinstance(above, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
                 return None
-            body = above.body if isinstance(above, (cst.IndentedBlock, cst.Module)) else ()
-            before = list(body)[: list(body).index(child)] if child in body else []  # type: ignore[comparison-overlap]
-            for statement in reversed(before):
-                if use.value in _bound_names(statement):
+            for count, statement in enumerate(self._before(child, above)):
+                if count > _FARTHEST:
+                    return None
+                if use.value in self._bound(statement):
                     return _assigned(statement, use.value)
             child = above
         return None
 
+    def _before(self, child: cst.CSTNode, block: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """The statements before one in its block, nearest first."""
+        if isinstance(block, (cst.IndentedBlock, cst.Module)):
+            if block not in self._places:
+                self._places[block] = {statement: index for index, statement in enumerate(block.body)}
+            place = self._places[block].get(child, 0)
+            for index in range(place - 1, -1, -1):
+                yield block.body[index]
 
-def _bound_names(statement: cst.CSTNode) -> set[str]:
+    def _bound(self, statement: cst.CSTNode) -> frozenset[str]:
+        if statement not in self._bindings:
+            self._bindings[statement] = _bound_names(statement)
+        return self._bindings[statement]
+
+
+def _bound_names(statement: cst.CSTNode) -> frozenset[str]:
     """The names that a statement may bind or change in place, anywhere within it."""
     found: set[str] = set()
     for node in walk(statement):
@@ -206,7 +223,7 @@ def _bound_names(statement: cst.CSTNode) -> set[str]:
             found |= {below.value for below in walk(node.target) if isinstance(below, cst.Name)}
         elif isinstance(node, cst.AsName):
             found |= {below.value for below in walk(node) if isinstance(below, cst.Name)}
-    return found
+    return frozenset(found)
 
 
 def _assigned(statement: cst.CSTNode, name: str) -> cst.BaseExpression | None:
