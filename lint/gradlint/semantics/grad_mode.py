@@ -22,8 +22,8 @@ _SET: Final = frozenset(f"{home}.set_grad_enabled" for home in _HOMES)
 # Decorators that run the function as it is written, without a word about gradients.
 _PLAIN: Final = words(
     "builtins.staticmethod builtins.classmethod builtins.property functools.lru_cache functools.cache"
-    " functools.cached_property abc.abstractmethod typing.override typing.no_type_check torch.autocast torch.amp.autocast"
-    " torch.cuda.amp.autocast torch.compile"
+    " functools.cached_property abc.abstractmethod typing.override typing.no_type_check torch.autocast"
+    " torch.amp.autocast torch.cuda.amp.autocast torch.compile"
 )
 _DEEPEST: Final = 4
 

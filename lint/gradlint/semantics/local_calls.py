@@ -41,6 +41,15 @@ class LocalCalls:
         binding = self._names.reference(receiver).binding if isinstance(receiver, cst.Name) else None
         return self._classes.named(self._classes.constructed(binding.value)) if binding is not None else None
 
+    def is_unknown_method(self, call: cst.Call) -> bool:
+        """Whether a call runs a method of `self` that no class of the file has, nor sets as an attribute."""
+        if not isinstance(call.func, cst.Attribute):
+            return False
+        node = self._names.self_class(call.func.value)
+        lineage = self._classes.lineage(self._classes.of(node)) if node is not None else []
+        name = call.func.attr.value
+        return bool(lineage) and not any(name in one.methods or name in one.attributes for one in lineage)
+
     @cached_property
     def _sites(self) -> dict[cst.FunctionDef, list[cst.Call]]:
         found: dict[cst.FunctionDef, list[cst.Call]] = {}
