@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from gradlint.bindings import Scopes
     from gradlint.names import Names
+    from gradlint.semantics.autograd_function import AutogradFunctions
     from gradlint.semantics.grad_mode import GradMode
     from gradlint.semantics.graph_values import GraphValues
     from gradlint.semantics.init_function import InitFunctions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gradlint.semantics.losses import Losses
     from gradlint.semantics.module_class import ModuleClasses
     from gradlint.semantics.origins import Origins
+    from gradlint.semantics.training_loop import TrainingLoops
     from gradlint.settings import Settings
     from gradlint.source import Source
     from gradlint.unit import Unit
@@ -135,6 +137,11 @@ class Context:
         return self._unit.reach
 
     @property
+    def functions(self) -> AutogradFunctions:
+        """The classes derived from `autograd.Function`."""
+        return self._unit.functions
+
+    @property
     def calls(self) -> LocalCalls:
         """Which function of the file a call runs."""
         return self._unit.calls
@@ -158,6 +165,11 @@ class Context:
     def graphs(self) -> GraphValues:
         """Which values carry a graph."""
         return self._unit.graphs
+
+    @property
+    def loops(self) -> TrainingLoops:
+        """The training loops."""
+        return self._unit.loops
 
     @property
     def options(self) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradlint.names import Names
 from gradlint.positions import Positions
+from gradlint.semantics.autograd_function import AutogradFunctions
 from gradlint.semantics.grad_mode import GradMode
 from gradlint.semantics.graph_values import GraphValues
 from gradlint.semantics.init_function import InitFunctions
@@ -15,9 +16,11 @@ from gradlint.semantics.layer_chain import LayerChains
 from gradlint.semantics.local_calls import LocalCalls
 from gradlint.semantics.losses import Losses
 from gradlint.semantics.module_class import ModuleClasses
+from gradlint.semantics.optimizers import Optimizers
 from gradlint.semantics.origins import Origins
 from gradlint.semantics.project import ProjectIndex
 from gradlint.semantics.receivers import Receivers
+from gradlint.semantics.training_loop import TrainingLoops
 from gradlint.walk import Tree
 
 if TYPE_CHECKING:
@@ -62,6 +65,11 @@ class Unit:
         return InitReach(self.tree, self.names, self.classes, self.chains, self.inits)
 
     @cached_property
+    def functions(self) -> AutogradFunctions:
+        """The classes derived from `autograd.Function`."""
+        return AutogradFunctions(self.tree, self.names, self.classes, self.project)
+
+    @cached_property
     def calls(self) -> LocalCalls:
         """Which function of the file a call runs."""
         return LocalCalls(self.tree, self.names, self.classes)
@@ -86,3 +94,8 @@ class Unit:
         """Which values carry a graph."""
         receivers = Receivers(self.tree, self.names, self.classes)
         return GraphValues(self.tree, self.names, self.classes, receivers, self.losses, self.mode)
+
+    @cached_property
+    def loops(self) -> TrainingLoops:
+        """The training loops."""
+        return TrainingLoops(self.tree, self.names, self.calls, Optimizers(self.names, self.origins))
