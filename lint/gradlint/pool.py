@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FILES_FOR_A_POOL: Final = 25
 _BATCH_BYTES: Final = 150_000
+_PATIENCE: Final = 0.5
 
 
 def do(jobs: Sequence[Job], processes: int, store: FactsStore, done: Callable[[int], None]) -> list[Outcome]:
@@ -102,11 +103,18 @@ def _run(job: Job, store: FactsStore) -> Outcome:
 
 
 def _stop(executor: ProcessPoolExecutor) -> None:
-    """End the workers now, and free the thread that may wait for one of them to read its next job."""
+    """End the workers now, and free the thread that may wait for one of them to read its next job.
+
+    From Python 3.11 on it frees itself, and a second hand on the same pipe would be an error in that thread.
+    """
+    manager = getattr(executor, "_executor_manager_thread", None)
     processes = list((executor._processes or {}).values())
     queue = getattr(executor, "_call_queue", None)
     executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
-    with suppress(AttributeError, OSError):  # Python 3.10 and 3.11 leave it waiting for ever
-        queue._reader.close()  # type: ignore[union-attr]
+    if manager is not None:
+        manager.join(_PATIENCE)
+        if manager.is_alive():
+            with suppress(AttributeError, OSError):
+                queue._reader.close()  # type: ignore[union-attr]

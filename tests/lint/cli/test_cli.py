@@ -18,6 +18,7 @@ from gradlint.selection import EVERY
 
 from tests.lint.cli.code import TYPO
 from tests.lint.cli.conftest import Cli, Write
+from tests.lint.cli.notebooks import notebook
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,6 +125,7 @@ def test_an_interrupted_pool_ends_at_once_without_a_traceback(write: Write) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a forked worker is a copy of this process")
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_dies_is_one_sentence(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
         write(f"m{number}.py", TYPO)
@@ -159,6 +161,8 @@ def test_gradlint_needs_neither_torch_nor_pytest_and_a_warm_run_no_libcst(write:
     write("pkg/__init__.py", "from pkg.base import Base\n")
     write("pkg/base.py", "import torch.nn as nn\n\nclass Base(nn.Module):\n    pass\n")
     write("pkg/model.py", TYPO + "from pkg import Base\n\nclass Net(Base):\n    pass\n")
+    write("pkg/model.ipynb", notebook(TYPO, "%time\nfrom pkg import Base"))
+    write("pkg/model.md", f"```python\n{TYPO}```\n```{{.python .input}}\n%time\n```\n")
     code = (
         "import sys; from gradlint.cli import main; status = main(sys.argv[1:]);"
         "print(sorted({'libcst', 'torch', 'numpy', 'pytest', 'asyncio', 'concurrent'} & set(sys.modules)), status)"
