@@ -4,7 +4,7 @@
 Reports `self.mean = momentum * self.mean + (1 - momentum) * x.mean(0)` and the like in what a module runs when it is
 called, where the new value comes from the input with its graph; also with `+=`, and by a function of the file that is
 given the statistic and returns it anew. Silent under `no_grad`, after
-`detach()`, for counters, and where the forward pass itself sets the attribute anew before.
+`detach()`, for counters, for parts of the loss, and where the forward pass itself sets the attribute anew before.
 
 ## Why is this bad
 The new statistic hangs on the graph of the batch and on the old statistic, which hangs on the batch before: after k
@@ -46,6 +46,7 @@ Safe: the numbers are the same, and a statistic of earlier batches is no functio
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -63,7 +64,8 @@ from gradlint.words import words
 if TYPE_CHECKING:
     from gradlint.semantics.module_class import ModuleClass
 
-_HELD = (AttributeKind.BUFFER, AttributeKind.PLAIN)
+# What a trainer adds to the loss and begins anew itself; its graph is wanted.
+_PART_OF_THE_LOSS = re.compile(r"loss|penalt|regul|aux|cost|kl|energy|objective", re.IGNORECASE)
 _FLOATING = words("mean var std norm var_mean std_mean lerp pow square sqrt exp abs max min amax amin sum")
 
 
@@ -81,11 +83,14 @@ def check(_: cst.Module, ctx: Context) -> None:
                 _report(update, ctx)
 
 
+def _is_weighted(term: cst.BaseExpression) -> bool:
+    return isinstance(term, cst.BinaryOperation) and isinstance(term.operator, (cst.Multiply, cst.Divide))
+
+
 def _is_average(term: cst.BaseExpression) -> bool:
     """Whether a term is a weighted value or a reduction: no counter."""
-    weighted = isinstance(term, cst.BinaryOperation) and isinstance(term.operator, (cst.Multiply, cst.Divide))
     called = (node.func for node in walk(term) if isinstance(node, cst.Call))
-    return weighted or any(isinstance(one, cst.Attribute) and one.attr.value in _FLOATING for one in called)
+    return _is_weighted(term) or any(isinstance(one, cst.Attribute) and one.attr.value in _FLOATING for one in called)
 
 
 def _is_statistic(update: Update, owner: ModuleClass, methods: list[cst.FunctionDef], ctx: Context) -> bool:
@@ -94,13 +99,16 @@ def _is_statistic(update: Update, owner: ModuleClass, methods: list[cst.Function
     lineage = ctx.classes.lineage(owner)
     places = [place for one in lineage for place in one.attributes.get(name, [])]
     before = [place for place in places if place.method is not None and place.method.name.value == "__init__"]
+    if not before or _PART_OF_THE_LOSS.search(name):
+        return False
+    tensor = all(place.kind is AttributeKind.BUFFER or _is_made_by_torch(place.value, ctx) for place in before)
+    begun = tensor or (all(place.kind is AttributeKind.PLAIN for place in before) and _is_weighted(update.term))
     anew = [
         place
         for place in places
         if place.method in methods and place.value is not None and not _reads(place.value, name, ctx)
     ]
-    tensor = all(place.kind in _HELD or _is_made_by_torch(place.value, ctx) for place in before)
-    return bool(before) and tensor and not anew
+    return begun and not anew
 
 
 def _reads(value: cst.CSTNode, name: str, ctx: Context) -> bool:
