@@ -87,7 +87,7 @@ class Reporter:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Writes the files, also after Ctrl-C; the workers' part is written by the controller."""
-        if hasattr(self._config, "workerinput"):
+        if hasattr(self._config, "workerinput") or self._config.getoption("collectonly"):
             return
         from pytest_gradcheck.model.session import Entry, SessionReport
 
@@ -95,7 +95,7 @@ class Reporter:
             created=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self._started, 3),
             command=shlex.join(["pytest", *map(str, self._config.invocation_params.args)]),
-            interrupted=exitstatus == pytest.ExitCode.INTERRUPTED,
+            interrupted=exitstatus == pytest.ExitCode.INTERRUPTED or bool(session.shouldfail or session.shouldstop),
             environment=self._environment or environment(),
             entries=tuple(map(Entry.from_dict, self._entries)),
         )

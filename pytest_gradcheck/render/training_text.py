@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pytest_gradcheck.model.training import Failure, Remedy, Site, TrainingReport
 
 #: Losses shown at each end of a long curve, and health findings shown.
-_ENDS, _FINDINGS = 4, 4
+_ENDS, _FINDINGS = 4, 3
 
 
 def render_training(run: TrainingReport) -> str:

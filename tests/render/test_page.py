@@ -203,7 +203,7 @@ def test_bands_of_its_own() -> None:
 
 def test_an_empty_session_and_an_interrupted_one() -> None:
     assert "No gradient was checked and nothing was trained" in page_of().text
-    assert "The session was interrupted: tests that had not run are missing." in page_of(interrupted=True).text
+    assert "The session ended early: tests that had not run are missing." in page_of(interrupted=True).text
 
 
 def test_many_good_tensors_fold_away() -> None:

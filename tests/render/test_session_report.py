@@ -250,6 +250,18 @@ def test_slow():
     assert report.interrupted and [entry.status for entry in report.entries] == ["GOOD"]
 
 
+def test_a_session_that_stops_at_the_first_failure_says_so(suite: Suite, pytester: pytest.Pytester) -> None:
+    suite(TESTS, "-x", "--gradcheck-report=report.json")
+    report = read(pytester.path / "report.json")
+    assert report.interrupted and [entry.status for entry in report.entries] == ["GOOD", "WRONG"]
+
+
+def test_collecting_alone_leaves_the_last_report(suite: Suite, pytester: pytest.Pytester) -> None:
+    (pytester.path / "report.json").write_text("of yesterday")
+    suite(TESTS, "--collect-only", "--gradcheck-report=report.json")
+    assert (pytester.path / "report.json").read_text() == "of yesterday"
+
+
 def test_a_rerun_command_does_not_overwrite_the_report(suite: Suite, pytester: pytest.Pytester) -> None:
     suite(TESTS, "-k", "test_wrong", "--gradcheck-report=report.json", "--gradcheck-eps=1e-4")
     reports: list[Any] = [entry.report for entry in read(pytester.path / "report.json").entries]
