@@ -29,8 +29,9 @@ class Limits:
     slope: float = _limit(
         0.2,
         "decades a layer by which gradient norms or activations may change with depth",
-        f"{_TABLE}: sick nets have 0.36 and more, healthy ones of more than three layers at most 0.06; a ReLU net under PyTorch's default "
-        "initialisation has log10(sqrt(6)) = 0.39 (He et al., ICCV 2015, section 2.2, for a weight variance of 1/(3n))",
+        f"{_TABLE}: sick nets have 0.36 and more, healthy ones of more than three layers at most 0.06; a ReLU net "
+        "under PyTorch's default initialisation has log10(sqrt(6)) = 0.39 (He et al., ICCV 2015, section 2.2, for a "
+        "weight variance of 1/(3n))",
     )
     span: float = _limit(
         1.0, "decades over the whole net from which such a slope counts", f"{_TABLE}: other widths differ by less"

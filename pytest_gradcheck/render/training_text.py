@@ -140,10 +140,7 @@ def _watched(run: TrainingReport) -> str:
     """How closely: every gradient of all steps, or of some of them."""
     full, steps = sum(map(math.isfinite, run.gradient_norm)), len(run.loss)
     full += bool(run.failure and run.gradient_norm and not math.isfinite(run.gradient_norm[-1]))
-    layers = f"layers in {len(run.health.samples)}"
-    if full >= steps:
-        return f"all gradients in every step, {layers}"
-    return f"all gradients in {full} of {_steps(steps)}, {layers}; else less"
+    return "all gradients in every step" if full >= steps else f"all gradients in {full} of {_steps(steps)}, else less"
 
 
 def _findings(run: TrainingReport) -> list[str]:

@@ -102,9 +102,16 @@ class Feed:
 
     def _moved(self, part: Any) -> Any:
         try:
-            return tree_map(lambda leaf: leaf.to(self._device) if isinstance(leaf, torch.Tensor) else leaf, part)
+            return tree_map(lambda leaf: _moved(leaf, self._device) if isinstance(leaf, torch.Tensor) else leaf, part)
         except (RuntimeError, NotImplementedError) as error:
             raise UsageProblem(f"batch {self._given} cannot be put on {self._device}: {error}") from error
+
+
+def _moved(tensor: torch.Tensor, device: torch.device | None) -> torch.Tensor:
+    """A tensor on a device. To CUDA it goes through pinned memory, so that the host need not wait for it."""
+    if device is not None and device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def describe(batches: Any) -> str:

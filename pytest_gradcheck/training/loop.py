@@ -133,6 +133,8 @@ class Loop:
     def _step(self, step: int) -> Failure | None:
         self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
         self.batch = batch = self.feed.next()
+        if step == 0:  # now, and not when its reading is known: this waits for the device
+            self._start = self.input_facts()
         how = self._watching.before(step, last=step == self.plan.steps - 1)
         # without it the run is repeated from its seed: by the time a late reading comes, the parameters have moved
         self._replayable = how > Look.LOSS and not self._late
@@ -156,8 +158,7 @@ class Loop:
         self.gradient_norm.append(reading.total)
         if step == 0:
             classes = self._classes if self.plan.loss is None else None
-            facts = self.input_facts()
-            self._watching.chart.note(rules.at_start(reading.loss, classes, *facts, self.plan.limits))
+            self._watching.chart.note(rules.at_start(reading.loss, classes, *self._start, self.plan.limits))
         if reading.healthy:
             self._in_a_row = 0
             self._watching.note(reading, self.learning_rate[step], self.plan.clip)

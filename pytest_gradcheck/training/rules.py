@@ -54,8 +54,8 @@ def of_updates(updates: Sequence[Update], limits: Limits) -> Iterator[Symptom]:
     last, before = updates[-1], updates[-2] if len(updates) > 1 else None
     said = f"the update of {last.tensor} was {last.ratio:.3g} times its initial norm (learning rate {last.rate:g})"
     if before and before.step == last.step - 1 and min(before.ratio, last.ratio) > limits.update:
-        twice = f"updates were {before.ratio:.3g} and {last.ratio:.3g} times the initial norm of their weights"
-        said = f"{twice} in two steps running (learning rate {last.rate:g}); the limit is {limits.update:g}"
+        twice = f"{before.ratio:.3g} and {last.ratio:.3g} times the initial norm of a weight"
+        said = f"updates of {twice} in two steps running; the limit is {limits.update:g}"
         yield Symptom("learning rate", None, said, last.step)
     else:
         yield Symptom("learning rate", None, f"{said}; the limit is {limits.update_warn:g}", last.step, "warning")

@@ -158,7 +158,7 @@ def test_a_thinly_watched_run_is_the_bare_loop_too() -> None:
     thin, full = (train_smoke(net, [(X, Y)], steps=30, max_overhead=share) for share in (0.02, None))
     assert thin.loss == full.loss
     assert sum(map(math.isfinite, thin.gradient_norm)) < sum(map(math.isfinite, full.gradient_norm)) == 30
-    assert "; else less, which took" in str(thin)
+    assert ", else less, which took" in str(thin)
     assert "all gradients in every step" in str(full)
 
 

@@ -140,3 +140,12 @@ def test_every_failing_seed_has_its_own_trials_and_the_text_sets_them_side_by_si
     row = next(line for line in text.splitlines() if line.startswith("  He initialisation"))
     assert row.index("nan at") == heading.index("seed 0")
     assert len(text.splitlines()) < 40
+
+
+def test_a_failing_runs_text_fits_a_screen_with_all_its_parts() -> None:
+    run = train_smoke(mlp, [(X * 255, Y)], lr=1e6, remedies="all")
+    lines = str(run).splitlines()
+    for part in ("likely cause: ", "health findings:", "tried, one change each:", "rerun: "):
+        assert sum(line.startswith(part) for line in lines) == 1, part
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 160
