@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import torch
 
-from pytest_gradcheck.checks import probes
+from pytest_gradcheck.checks import locate, probes
 from pytest_gradcheck.checks.base import Context
 from pytest_gradcheck.checks.columns import columns
-from pytest_gradcheck.checks.locate import Located, locate, sampled
+from pytest_gradcheck.checks.locate import Located, sampled
 from pytest_gradcheck.checks.measure import Comparison, compare
 from pytest_gradcheck.diagnosis import Cause, Evidence, Gradient, diagnose
+from pytest_gradcheck.numerics.comparison import PROOF
+from pytest_gradcheck.numerics.directions import generator, inner, signed
+from pytest_gradcheck.numerics.stencil import richardson, sweep
 from pytest_gradcheck.subjects.subject import Leaf
 
 
@@ -34,7 +37,7 @@ def explain(context: Context, leaf: Leaf, reached: bool, comparison: Comparison)
     gradient = context.gradients.values[context.subject.leaves.index(leaf)]
     located, pointed = Located([], False), comparison
     if comparison.probes[0].position is None:
-        located = locate(context, comparison)
+        located = locate.locate(context, comparison)
         pointed = compare(context, probes.elements(leaf, gradient, sampled(context, leaf, located)))
     return Explained(pointed, diagnose(_evidence(context, leaf, reached, pointed, located)))
 
@@ -42,6 +45,7 @@ def explain(context: Context, leaf: Leaf, reached: bool, comparison: Comparison)
 def _evidence(context: Context, leaf: Leaf, reached: bool, pointed: Comparison, located: Located) -> Evidence:
     kept = pointed.kept()
     positions = torch.tensor([pointed.probes[int(i)].position for i in kept], dtype=torch.long)
+    gradient = context.gradients.values[context.subject.leaves.index(leaf)]
     gradients = zip(context.subject.leaves, context.gradients.values, strict=True)
     own, *others = sorted(
         (Gradient(other.name, tuple(other.real().shape), other.real(value).reshape(-1)) for other, value in gradients),
@@ -54,15 +58,25 @@ def _evidence(context: Context, leaf: Leaf, reached: bool, pointed: Comparison, 
         autograd=pointed.autograd[kept],
         numeric=pointed.numeric[kept],
         bars=pointed.bars[kept],
-        values=_values(leaf, leaf.origin, positions),
+        point=leaf.real(leaf.origin).reshape(-1),
         reached=reached,
         whole=own.flat,
         others=others,
         complete=located.complete,
         sizes=_sizes(context, leaf),
         multipliers=_multipliers(context, leaf, positions),
+        agrees=lambda place: _agrees(context, leaf, gradient, place),
         measure=lambda evidence: columns(context, leaf, evidence),
     )
+
+
+def _agrees(context: Context, leaf: Leaf, gradient: torch.Tensor, place: torch.Tensor) -> bool:
+    """Whether the gradient is right along a random direction that is zero in a place."""
+    tangent = signed(leaf.tensor, generator(context.settings.seed, "outside", leaf.name))
+    leaf.real(tangent).reshape(-1)[place.to(tangent.device)] = 0
+    with context.subject.along({leaf: tangent}, context.objective) as line:
+        found = sweep(line, context.noise) if context.rough else richardson(line, context.step, context.noise)
+    return abs(found.value - inner(gradient, tangent)) <= PROOF * found.bar
 
 
 def _values(leaf: Leaf, tensor: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

@@ -63,13 +63,14 @@ class Evidence:
         autograd: Derivatives from autograd; float64, shape (n,).
         numeric: Derivatives from finite differences; float64, shape (n,).
         bars: Error bars of `numeric`; float64, shape (n,).
-        values: The tensor's own values there; float64, shape (n,).
+        point: The tensor's own values, all of them; real, shape (numel,).
         reached: Whether backward returned a tensor at all (None counts as zero).
         whole: All that autograd returned for the tensor, measured or not; real, shape (numel,).
         others: What it returned for the other tensors.
         complete: Whether every element that was not measured is known to be right.
         sizes: Sizes that a factor may come from, by what they are called.
         multipliers: Values that a term may be multiplied with, by what they are called; float64, shape (n,) each.
+        agrees: Whether the gradient is right outside of a place, a mask of shape (numel,): measured by a direction.
         measure: Measures columns of the Jacobian; None where that is too much work.
     """
 
@@ -79,13 +80,14 @@ class Evidence:
     autograd: torch.Tensor
     numeric: torch.Tensor
     bars: torch.Tensor
-    values: torch.Tensor
+    point: torch.Tensor
     reached: bool
     whole: torch.Tensor
     others: Sequence[Gradient] = ()
     complete: bool = False
     sizes: Sequence[tuple[str, int]] = ()
     multipliers: Sequence[tuple[str, torch.Tensor]] = ()
+    agrees: Callable[[torch.Tensor], bool] = lambda _: True
     measure: Callable[[Evidence], Columns | None] = lambda _: None
 
     @property
@@ -97,6 +99,11 @@ class Evidence:
     def everything(self) -> bool:
         """Whether the verdict on every element is known."""
         return self.complete or len(self.positions) == self.numel
+
+    @cached_property
+    def values(self) -> torch.Tensor:
+        """The tensor's own values where it was measured; float64, shape (n,)."""
+        return self.point[self.positions.to(self.point.device)].double().cpu()
 
     @cached_property
     def columns(self) -> Columns | None:
@@ -116,10 +123,8 @@ class Evidence:
 
     def only(self, kept: torch.Tensor) -> Evidence:
         """The same evidence on some of the measured elements; `kept` is a bool or an index tensor."""
-        vectors = (self.positions[kept], self.autograd[kept], self.numeric[kept], self.bars[kept], self.values[kept])
-        return Evidence(
-            self.name, self.shape, *vectors, self.reached, self.whole, self.others, self.complete, self.sizes
-        )
+        vectors = (self.positions[kept], self.autograd[kept], self.numeric[kept], self.bars[kept])
+        return Evidence(self.name, self.shape, *vectors, self.point, self.reached, self.whole)
 
     def cause(self, said: str, candidate: torch.Tensor, free: int = 0, tried: int = 1) -> Cause | None:
         """The cause in words where autograd returned `candidate`, made of the numeric gradient; else None."""

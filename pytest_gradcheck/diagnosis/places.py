@@ -24,7 +24,7 @@ def one_slice(evidence: Evidence) -> Cause | None:
             place = int(places[0])
             last = " (the last)" if place == size - 1 else " (the first)" if place == 0 else ""
             where = f"only where the index of axis {axis} is {place}{last}"
-            return _said(evidence, where, evidence.numel // size, 2 * size)
+            return _said(evidence, where, _whole(evidence, axis) == place, 2 * size)
     return None
 
 
@@ -40,20 +40,21 @@ def tail(evidence: Evidence) -> Cause | None:
                 continue  # not measured up to the seam: where the tail starts is not known
             block = f"; is {size} no multiple of the block size, {first} or a divisor of it?" if size % first else ""
             where = f"only from index {first} of axis {axis} on, to its end at {size - 1}{block}"
-            return _said(evidence, where, evidence.numel // size * (size - first), 2 * size)
+            return _said(evidence, where, _whole(evidence, axis) >= first, 2 * size)
     return None
 
 
 def border(evidence: Evidence) -> Cause | None:
     """Wrong exactly on the rim of the last one, two or three axes."""
     wrong = evidence.wrong
-    rim, inner = torch.zeros_like(wrong), 1.0
+    rim, whole = torch.zeros_like(wrong), torch.zeros(evidence.shape, dtype=torch.bool)
     axes = [(axis, size, index) for axis, size, index in _axes(evidence) if size > 2]
-    for count, (_, size, index) in enumerate(reversed(axes[-3:]), 1):
-        rim, inner = rim | (index == 0) | (index == size - 1), inner * (size - 2) / size
+    for count, (axis, size, index) in enumerate(reversed(axes[-3:]), 1):
+        places = _whole(evidence, axis)
+        rim, whole = (mask | (at == 0) | (at == size - 1) for mask, at in ((rim, index), (whole, places)))
         if bool((wrong == rim).all()) and min(int(rim.sum()), int((~rim).sum())) >= 2:
             last = "the last axis" if count == 1 else f"the last {count} axes"
-            return _said(evidence, f"only at the border of {last}", round(evidence.numel * (1 - inner)), 6)
+            return _said(evidence, f"only at the border of {last}", whole, 6)
     return None
 
 
@@ -62,7 +63,7 @@ def where_negative(evidence: Evidence) -> Cause | None:
     for sign, word in ((-1, "negative"), (1, "positive")):
         there = evidence.values * sign > 0
         if min(int(there.sum()), int((~there).sum())) >= ENOUGH and bool((evidence.wrong == there).all()):
-            return _said(evidence, f"only where {evidence.name} is {word}", None, 2)
+            return _said(evidence, f"only where {evidence.name} is {word}", evidence.point * sign > 0, 2)
     return None
 
 
@@ -71,7 +72,8 @@ def beyond(evidence: Evidence) -> Cause | None:
     wrong, name = evidence.wrong, evidence.name
     if min(int(wrong.sum()), int((~wrong).sum())) < ENOUGH:
         return None
-    for measure, of in ((evidence.values, name), (evidence.values.abs(), f"|{name}|")):
+    for point, of in ((evidence.point, name), (evidence.point.abs(), f"|{name}|")):
+        measure = point[evidence.positions.to(point.device)].double().cpu()
         bad, good = measure[wrong], measure[~wrong]
         for above, gap in ((True, (good.max(), bad.min())), (False, (bad.max(), good.min()))):
             low, high = map(float, gap)
@@ -79,7 +81,8 @@ def beyond(evidence: Evidence) -> Cause | None:
                 where = (
                     f"only where {of} is {'above' if above else 'below'} some value between {low:.3g} and {high:.3g}"
                 )
-                return _said(evidence, where, None, 4)
+                place = point > low if above else point < high
+                return _said(evidence, where, place, 4)
     return None
 
 
@@ -105,22 +108,32 @@ def _axes(evidence: Evidence) -> Iterator[tuple[int, int, torch.Tensor]]:
             yield axis, size, index
 
 
+def _whole(evidence: Evidence, axis: int) -> torch.Tensor:
+    """The index along an axis of every element of the tensor."""
+    along = [-1 if k == axis else 1 for k in range(len(evidence.shape))]
+    return torch.arange(evidence.shape[axis]).reshape(along).expand(evidence.shape)
+
+
 def _known_beside(evidence: Evidence, index: torch.Tensor, places: torch.Tensor) -> bool:
     """Whether right elements were seen in at least two other places of the axis."""
     return evidence.everything or len(torch.unique(index[~torch.isin(index, places)])) >= 2
 
 
-def _said(evidence: Evidence, where: str, size: int | None, tried: int) -> Cause | None:
-    """A place in words; `size` is the number of elements in it, where that is known.
+def _said(evidence: Evidence, where: str, place: torch.Tensor, tried: int) -> Cause | None:
+    """A place in words; `place` is a mask over the whole tensor.
 
-    Every element, in the place and outside of it, agrees with it by accident half of the time at most.
+    Every measured element, in the place and outside of it, agrees with it by accident half of the time at most; what
+    was not measured outside of it is shown to be right by a direction that is zero in it.
     """
     count, measured = int(evidence.wrong.sum()), len(evidence.positions)
-    if evidence.everything and size is not None and count != size:
+    size = int(place.sum())
+    if evidence.everything and count != size:
         return None  # the wrong elements are all known, and they are not the whole place
-    right = evidence.numel - count if evidence.everything and size is not None else measured - count
+    if not evidence.everything and not evidence.agrees(place.reshape(-1)):
+        return None
     among = "" if measured == evidence.numel else f" of {measured} sampled"
     said = f"wrong {where} ({count}{among} elements), right everywhere else{_relation(evidence)}"
+    right = evidence.numel - count if evidence.everything else measured - count
     return Cause(said, max(0.0, 1 - tried * 0.5 ** (min(count, 20) + min(right, 20)))) if right else None
 
 

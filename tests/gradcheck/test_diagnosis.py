@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from pytest_gradcheck import Verdict, check_gradients
+from pytest_gradcheck.checks import locate
+from pytest_gradcheck.checks.base import Deadline
 from pytest_gradcheck.diagnosis import Columns, Evidence, Gradient, diagnose
 from pytest_gradcheck.model import TensorCheck
 from tests.gradcheck.faults import FAULTS, FunctionClass
-from tests.gradcheck.functions import MatMul, Swish, planted
+from tests.gradcheck.functions import MatMul, Swish, planted, rewritten
 
 
 def diagnosed(
@@ -61,7 +63,7 @@ class Known:
             autograd=autograd,
             numeric=self.numeric,
             bars=1e-12 * self.numeric.abs(),
-            values=self.values,
+            point=self.values,
             reached=True,
             whole=autograd,
             others=[Gradient("y", self.shape, self.randn(autograd.numel()))],
@@ -179,3 +181,61 @@ def test_an_error_everywhere_in_a_large_tensor_is_not_bisected() -> None:
     assert report.verdict is Verdict.WRONG
     assert report.tensors[1].diagnosis is None
     assert report.forward_calls < 800
+
+
+def _spoilt(mask: Callable[[Tensor], Tensor]) -> FunctionClass:
+    """Swish whose gradient has random errors where the mask is set: no factor, no sign, only a place."""
+
+    def backward(ctx: Any, *grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return Swish.backward(ctx, *grad) * torch.where(mask(x), 1 + (1e3 * x).sin().abs(), 1.0)
+
+    return rewritten(Swish, backward, "Spoilt")
+
+
+def _index(x: Tensor, axis: int) -> Tensor:
+    return torch.arange(x.shape[axis]).reshape([-1 if k == axis else 1 for k in range(x.dim())]).expand(x.shape)
+
+
+#: Places that come close to one that has a name, and what must not be said of them.
+NEARLY: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
+    "half of a row": (lambda x: (_index(x, 0) == 7) & (_index(x, 1) < x.shape[1] // 2), (60, 80)),
+    "half of a row of a small one": (lambda x: (_index(x, 0) == 3) & (_index(x, 1) < 4), (6, 8)),
+    "every other row": (lambda x: _index(x, 0) % 2 == 0, (60, 80)),
+    "a block in the middle": (lambda x: (_index(x, 0) > 20) & (_index(x, 0) < 40) & (_index(x, 1) > 50), (60, 80)),
+    "half of the tail": (lambda x: (_index(x, 0) >= 48) & (_index(x, 1) >= 40), (60, 80)),
+    "one side of the border": (lambda x: (_index(x, 0) == 0) | (_index(x, 1) == 0), (60, 80)),
+    "a tenth at random": (lambda x: (1e4 * x).sin() > 0.95, (60, 80)),
+    "half of the negative ones": (lambda x: (x < 0) & ((1e4 * x).sin() > 0), (60, 80)),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("place", NEARLY)
+def test_places_that_come_close_to_a_named_one_are_not_called_so(place: str, seed: int) -> None:
+    mask, shape = NEARLY[place]
+    check = diagnosed(_spoilt(mask), (shape,), "input0", seed)
+    assert check.verdict is Verdict.WRONG
+    assert not (check.diagnosis or "").startswith("wrong only"), check.diagnosis
+
+
+def test_without_measured_elements_nothing_is_said() -> None:
+    known = Known(0)
+    nothing = known.evidence(-known.numeric).only(torch.zeros(0, dtype=torch.long))
+    assert diagnose(nothing) is None
+
+
+def test_a_budget_that_ends_while_looking_for_the_cause_does_not_hide_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The budget ends at the moment when the explanation starts."""
+    real = locate.locate
+
+    def late(context: Any, comparison: Any) -> Any:
+        context.deadline = Deadline(0.0)
+        return real(context, comparison)
+
+    monkeypatch.setattr(locate, "locate", late)
+    check = diagnosed(planted(Swish, lambda g: 2 * g), ((40, 30),), "input0", budget=600.0, mode="projection")
+    assert check.verdict is Verdict.WRONG
+    assert check.diagnosis is None
