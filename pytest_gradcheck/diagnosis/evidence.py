@@ -49,7 +49,12 @@ class Columns:
 
     def pulled(self, cotangents: Sequence[torch.Tensor]) -> torch.Tensor:
         """The vjp of some cotangents, at the chosen elements; float64, shape (k,)."""
-        return sum(((j * v).flatten(1).sum(1) for j, v in zip(self.outputs, cotangents, strict=True)), torch.zeros(()))
+        return self.parts(cotangents).sum(1)
+
+    def parts(self, cotangents: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What each output element adds to that; float64, shape (k, elements of all outputs)."""
+        pairs = zip(self.outputs, cotangents, strict=True)
+        return torch.cat([(j * v).reshape(len(self.chosen), v.numel()) for j, v in pairs], 1)
 
 
 @dataclass(frozen=True)

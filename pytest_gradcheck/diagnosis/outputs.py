@@ -47,7 +47,7 @@ def one_output(evidence: Evidence) -> Cause | None:
     if columns is None or len(columns.outputs) < 2:
         return None
     for k, (jacobian, cotangent) in enumerate(zip(columns.outputs, columns.cotangents, strict=True)):
-        share = (jacobian * cotangent).flatten(1).sum(1)
+        share = (jacobian * cotangent).reshape(len(columns.chosen), cotangent.numel()).sum(1)
         cause = _share(evidence, columns, share, f"output {k} of {len(columns.outputs)}", len(columns.outputs))
         if cause:
             return cause
@@ -75,7 +75,7 @@ def duplicates(evidence: Evidence) -> Cause | None:
     columns = evidence.columns
     if columns is None:
         return None
-    parts = torch.cat([(j * v).flatten(1) for j, v in zip(columns.outputs, columns.cotangents, strict=True)], 1)
+    parts = columns.parts(columns.cotangents)
     floor = 3 * evidence.bars[columns.chosen].unsqueeze(1) + 1e-9 * parts.abs().amax(1, keepdim=True)
     present = parts.abs() > floor
     counts = present.sum(1)

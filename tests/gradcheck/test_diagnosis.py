@@ -239,3 +239,42 @@ def test_a_budget_that_ends_while_looking_for_the_cause_does_not_hide_the_error(
     check = diagnosed(planted(Swish, lambda g: 2 * g), ((40, 30),), "input0", budget=600.0, mode="projection")
     assert check.verdict is Verdict.WRONG
     assert check.diagnosis is None
+
+
+#: Subjects with a wrong gradient that no cause describes, and outputs of every awkward shape.
+AWKWARD: dict[str, tuple[Callable[[Tensor], Any], tuple[int, ...]]] = {
+    "a scalar": (lambda y: y.sum(), (4, 5)),
+    "scalars": (lambda y: (y.sum(), y.prod()), (4, 5)),
+    "an empty output beside": (lambda y: (y, y[:0]), (4, 5)),
+    "a scalar of a scalar": (lambda y: y * 1.0, ()),
+    "one element": (lambda y: y.sum(), (1,)),
+    "complex": (lambda y: torch.complex(y, y**2), (4, 5)),
+    "four axes": (lambda y: y, (2, 3, 2, 3)),
+    "a scalar of many": (lambda y: y.sum(), (30, 40)),
+    "large and empty axes": (lambda y: y.unsqueeze(1), (400,)),
+}
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_outputs_of_every_shape_can_be_diagnosed(case: str) -> None:
+    after, shape = AWKWARD[case]
+    spoilt = _spoilt(lambda x: (1e4 * x).sin() > -0.5)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    report = check_gradients(lambda x: after(spoilt.apply(x)), x, checks=["vjp"])  # type: ignore[no-untyped-call]
+    assert report.verdict is Verdict.WRONG, str(report)
+
+
+def test_complex_tensors_can_be_diagnosed() -> None:
+    class Conjugated(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, z: Tensor) -> Tensor:
+            ctx.save_for_backward(z)
+            return z * z
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * grad[0]  # the conjugate is missing
+
+    for shape in ((3,), (30, 20)):
+        z = torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+        assert check_gradients(Conjugated, z, checks=["vjp"]).verdict is Verdict.WRONG
