@@ -11,6 +11,7 @@ from pytest_gradcheck.checks.measure import Comparison
 from pytest_gradcheck.model import TensorCheck, Verdict
 from pytest_gradcheck.model.evidence import KEPT, KEPT_GOOD, Elements, Sweep
 from pytest_gradcheck.numerics import stencil
+from pytest_gradcheck.numerics.directions import generator, inner, signed
 from pytest_gradcheck.numerics.stencil import Line
 from pytest_gradcheck.subjects.subject import Leaf
 
@@ -62,9 +63,12 @@ def _through(context: Context, leaf: Leaf, check: TensorCheck) -> Sweep | None:
 
 def _joint(context: Context) -> Sweep:
     """Along one random direction that moves every tensor."""
-    tangents = context.directions("picture")
+    seed = context.settings.seed
+    tangents = {
+        leaf: signed(leaf.tensor, generator(seed, "picture", leaf.name, leaf.kind)) for leaf in context.subject.leaves
+    }
     gradients = zip(context.subject.leaves, context.gradients.values, strict=True)
-    claimed = sum(tangents[leaf].along(gradient) for leaf, gradient in gradients)
+    claimed = sum(inner(gradient, tangents[leaf]) for leaf, gradient in gradients)
     with context.subject.along(tangents, context.objective) as line:
         return _sweep(line, "a random direction through all tensors", claimed, context.noise)
 
