@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from pytest_gradcheck.checks import joint, probes
+from pytest_gradcheck.checks import joint, pictures, probes
 from pytest_gradcheck.checks.base import Context, Outcome, names
 from pytest_gradcheck.checks.explain import explain
 from pytest_gradcheck.checks.locate import descend
@@ -124,6 +124,7 @@ def _check(
         confidence=cause.confidence if cause else None,
         proven=judgement.proven,
         reason=judgement.reason,
+        elements=pictures.elements(pointed, judgement.verdict),
     )
 
 
