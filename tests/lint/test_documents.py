@@ -152,6 +152,19 @@ def test_a_fix_that_leaves_its_block_or_touches_what_is_hidden_is_taken_off(one:
     assert Places([block, other]).violation(violation(edit(2, 1, 2, 2))).fix is not None
 
 
+def test_a_fix_ends_where_its_block_ends() -> None:
+    places = Places([Block(1, "a\nb\n", "a\nb\n"), Block(3, "c\n", "c\n")])
+    assert places.violation(violation(edit(1, 1, 3, 1))).fix is not None
+    assert places.violation(violation(edit(1, 1, 3, 2))).fix is None
+
+
+def test_a_change_after_which_a_block_is_prose_is_refused() -> None:
+    document = read(b"```py\nx = 1\n```\n```py\ny = 1\n```\n", "a.md")
+    assert document.changed([edit(2, 5, 2, 6, "2")]).encode() == b"```py\nx = 2\n```\n```py\ny = 1\n```\n"
+    with pytest.raises(UnreadableFile):
+        document.changed([edit(2, 5, 2, 6, "(")])
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

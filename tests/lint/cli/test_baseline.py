@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from gradlint.baseline import Baseline, Entry
+from gradlint.model import Level, Position, Range, Violation
 
 from tests.lint.cli.code import BROKEN, SATURATED, TYPO
 from tests.lint.cli.conftest import Cli, Write
@@ -53,6 +55,14 @@ def test_equal_fingerprints_are_counted(cli: Cli, write: Write) -> None:
     path.write_text(json.dumps(twice), encoding="utf-8")
     found = cli(".", "--baseline", "known.json")
     assert (found.status, "known.json: 1 entry is stale" in found.err) == (0, True)
+
+
+def test_of_equal_problems_as_many_as_are_known_are_hidden() -> None:
+    place = Range(Position(1, 1), Position(1, 1))
+    one = Violation("GRD703", "x", Level.ERROR, "m", "a.py", place, fingerprint="f")
+    known = Baseline(Path("known.json"), (Entry("a.py", "GRD703", Level.ERROR, "f", "m", 2),))
+    assert known.new([one, one]) == []
+    assert known.new([one, one, one]) == [one]
 
 
 def test_stale_entries_are_said(cli: Cli, write: Write) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gradlint.cache import gradlint_digest
 
 from tests.lint.cli.code import BROKEN, CLEAN, SATURATED, TYPO
 from tests.lint.cli.conftest import Cli, Write
@@ -72,6 +73,13 @@ def test_cold_warm_one_and_several_processes_and_any_order_agree(cli: Cli, write
     random.Random(0).shuffle(names)
     assert cli(*names, "--output-format", "json").out == cold
     assert cli(*names, "--output-format", "json", "--no-cache").out == cold
+
+
+def test_the_cache_ends_with_any_file_that_makes_results() -> None:
+    said = gradlint_digest()
+    assert all(
+        f"'{name}'" in said for name in ("notebook.py", "engine.py", "grd703_require_grad_typo.py", "layer_chain.py")
+    )
 
 
 def test_a_file_alone_gives_what_it_gives_in_its_project(cli: Cli, write: Write) -> None:
