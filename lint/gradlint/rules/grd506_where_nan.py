@@ -22,7 +22,8 @@ def root_loss(x):
 ```
 
 ## Fix safety
-Unsafe: the values stay the same, the gradients do not. The argument becomes 1 where the branch is not taken.
+Unsafe: the values stay the same, the gradients do not. Where the branch is not taken, the argument becomes
+a number that the function has a derivative at: 1 for roots, logarithms and divisions, 0 for `acos`, 2 for `acosh`.
 
 ## References
 - https://github.com/pytorch/pytorch/issues/23395
@@ -43,6 +44,8 @@ from gradlint.walk import walk
 
 _EDGES = {"acos": (-1, 1), "asin": (-1, 1), "arccos": (-1, 1), "arcsin": (-1, 1), "atanh": (-1, 1), "acosh": (1,)}
 _ZERO = ("log", "log2", "log10")
+#: What stands in for the argument where its branch is not taken: a point at which the function has a derivative.
+_SAFE = {(0,): "1.0", (-1, 1): "0.0", (1,): "2.0"}
 
 
 @checks(cst.Module)
@@ -75,8 +78,8 @@ def _look(call: cst.Call, condition: cst.BaseExpression, index: int, ctx: Contex
             node,
             f"`where` hides the value of this branch, not its gradient: where the other one is taken, {word} has an "
             "infinite or undefined derivative, and 0 times that is NaN; replace the argument there, too: "
-            f"`{_double(call, inner, index, ctx)}`",
-            fix=_fix(call, inner, index, ctx),
+            f"`{_double(call, inner, index, _SAFE[edges], ctx)}`",
+            fix=_fix(call, inner, index, _SAFE[edges], ctx),
             related=[(call.args[0].value, "the condition")],
         )
         return
@@ -109,12 +112,12 @@ def _tests(condition: cst.BaseExpression, inner: cst.BaseExpression, edges: tupl
     return left.with_changes(lpar=(), rpar=()).deep_equals(bare) and number(right, ctx.names) in edges
 
 
-def _double(call: cst.Call, inner: cst.BaseExpression, index: int, ctx: Context) -> str:
-    """The argument, with 1 in its place where its branch is not taken."""
+def _double(call: cst.Call, inner: cst.BaseExpression, index: int, safe: str, ctx: Context) -> str:
+    """The argument, with a safe number in its place where its branch is not taken."""
     condition, argument = ctx.code(call.args[0].value), ctx.code(inner.with_changes(lpar=(), rpar=()))
-    chosen = f"{argument}, 1.0" if index == 1 else f"1.0, {argument}"
+    chosen = f"{argument}, {safe}" if index == 1 else f"{safe}, {argument}"
     return f"{ctx.code(call.func)}({condition}, {chosen})"
 
 
-def _fix(call: cst.Call, inner: cst.BaseExpression, index: int, ctx: Context) -> Fix | None:
-    return ctx.fix(Safety.UNSAFE, ctx.replace(inner, _double(call, inner, index, ctx)))
+def _fix(call: cst.Call, inner: cst.BaseExpression, index: int, safe: str, ctx: Context) -> Fix | None:
+    return ctx.fix(Safety.UNSAFE, ctx.replace(inner, _double(call, inner, index, safe, ctx)))

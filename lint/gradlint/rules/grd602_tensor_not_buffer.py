@@ -81,7 +81,7 @@ def _look(owner: ModuleClass, name: str, place: Attribute, tensors: PlainTensors
     if updates and len(uses) > 1:
         method = updates[0].method.name.value
         message = (
-            f"`self.{name}` is updated in `{method}` but is a plain tensor: state_dict() has 0 entries for it, so it "
+            f"`self.{name}` is updated in `{method}` but is a plain tensor: state_dict() does not have it, so it "
             "is lost on save, and .to() does not move it; register it with register_buffer"
         )
         fix = _fix(place, name, "", ctx)
