@@ -95,11 +95,15 @@ def _multipliers(context: Context, leaf: Leaf, positions: torch.Tensor) -> list[
 def _sizes(context: Context, leaf: Leaf) -> list[tuple[str, int]]:
     """Sizes that a constant factor may be made of."""
     named = [("the number of elements", leaf.numel)]
+    tensors = [(other.name, other.tensor) for other in context.subject.leaves]
     for k, output in enumerate(context.baseline):
         which = "the output" if len(context.baseline) == 1 else f"output {k}"
         named += [("the batch size", output.shape[0])] if output.dim() > 1 else []
-        named += [(f"the size of axis {axis} of {which}", size) for axis, size in enumerate(output.shape)]
         named += [(f"the number of elements of {which}", output.numel())]
-    for other in context.subject.leaves:
-        named += [(f"the size of axis {axis} of {other.name}", size) for axis, size in enumerate(other.tensor.shape)]
+        tensors.insert(k, (which, output))
+    batches = {size for name, size in named if name == "the batch size"}
+    for name, tensor in tensors:
+        sizes = enumerate(tensor.shape)
+        # The first axis of everything is the batch: once is enough.
+        named += [(f"the size of axis {axis} of {name}", size) for axis, size in sizes if axis or size not in batches]
     return named
