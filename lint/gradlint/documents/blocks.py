@@ -106,7 +106,7 @@ class Places:
     def _edit(self, edit: Edit) -> Edit | None:
         """An edit of the text; None where it would touch two blocks, or a line that is not what rules saw."""
         (start, end), block = edit.range, self._blocks.get(edit.range.start.line)
-        if block is None or end > Position(block.end, 1):
+        if block is None:
             return None
         last = end.line - 1 if end.column == 1 and end.line > start.line else end.line
         if not all(map(block.holds, range(start.line, last + 1))):
