@@ -14,6 +14,8 @@ from pytest_gradcheck.render.plots import curves, elements, layers, svg, sweep
 
 #: Tensors of one check that get pictures: the worst ones.
 TENSORS = 4
+#: Share of a tensor's elements that must have been measured for a map of where it is wrong; of a right one, all.
+SPARSE = 0.01
 
 #: Class of what is drawn, and what it is.
 Legend = tuple[tuple[str, str], ...]
@@ -79,7 +81,7 @@ class Gallery:
     def _gradient(self, report: Report) -> Iterator[Picture]:
         checks = sorted((*report.tensors, *report.second_order), key=_badness)
         bad = [check for check in checks if check.verdict is not Verdict.GOOD]
-        pictured = [check for check in bad or checks[:1] if check.elements or check.sweep][:TENSORS]
+        pictured = [check for check in bad or checks if check.elements or check.sweep][: TENSORS if bad else 1]
         if report.sweep and not any(check.sweep for check in pictured):
             yield self._sweep(report, None)
         for check in pictured:
@@ -103,6 +105,9 @@ class Gallery:
         yield Picture(Markup(scatter), caption, _SCATTER, wide=False)
         real = max(check.elements.positions) < math.prod(check.shape)
         shape = check.shape if real else (*check.shape, 2)  # real and imaginary parts are the last axis
+        measured = len(check.elements.positions) / math.prod(shape)
+        if measured < (1 if check.verdict is Verdict.GOOD else SPARSE):
+            return
         heat = self._maps.draw(check.elements, shape, check.name)
         if heat is not None:
             yield Picture(Markup(heat), f"Where {check.name} disagrees", scale=elements.COLOURS)

@@ -13,7 +13,7 @@ import pytest
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
 from pytest_gradcheck.model.gradients import Worst
 from pytest_gradcheck.model.session import Entry, SessionReport
-from tests.render.samples import ENVIRONMENT, elements, gradient, session, sweep, training
+from tests.render.samples import ENVIRONMENT, elements, gradient, session, sweep, tensor, training
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
@@ -193,6 +193,24 @@ def test_what_was_measured_is_drawn() -> None:
     assert [path for path in wrong.of("path", **{"class": "dot off"}) if path["d"] != "M9 5h0"]
     bare = replace(gradient(), sweep=None, tensors=tuple(replace(c, elements=None) for c in gradient().tensors))
     assert not of_report(bare).of("figure")
+
+
+def captions(report: Report) -> str:
+    return of_report(report).text
+
+
+def test_a_map_needs_elements_enough() -> None:
+    right, wrong = (tensor("weight", verdict, shape=(50, 40)) for verdict in (Verdict.GOOD, Verdict.WRONG))
+    assert "Where weight disagrees" not in captions(replace(gradient(), tensors=(right,)))  # 64 of 2000 are a blur
+    assert "Autograd against numeric, weight" in captions(replace(gradient(), tensors=(right,)))
+    assert "Where weight disagrees" in captions(replace(gradient(), tensors=(wrong,)))
+    few = replace(wrong, shape=(500, 400))
+    assert "Where weight disagrees" not in captions(replace(gradient(), tensors=(few,)))
+
+
+def test_the_worst_tensor_that_was_measured_by_elements_is_pictured() -> None:
+    projected = replace(gradient().tensors[0], relative_error=1e-6, elements=None)
+    assert "Autograd against numeric, weight" in captions(replace(gradient(), tensors=(projected, tensor("weight"))))
 
 
 def test_bands_of_its_own() -> None:
