@@ -1,0 +1,176 @@
+"""What loops collect: `total += loss`, `total = total + loss`, `losses.append(loss)`, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import libcst as cst
+
+from gradlint.scopes import BindingKind
+from gradlint.semantics.receiver_places import place_of
+from gradlint.walk import walk
+from gradlint.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradlint.names import Names
+    from gradlint.semantics.receiver_places import ReceiverPlace
+    from gradlint.walk import Tree
+
+# Methods that keep the graph, so that what they give is as good as the tensor itself.
+_KEEPING: Final = words("mean sum clone view squeeze reshape")
+_SHOWING: Final = words("item detach info debug warning add_scalar log write set_postfix set_description format tolist")
+_SHOWN_BY: Final = words("builtins.print builtins.float builtins.str builtins.round builtins.format math.isnan")
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulation:
+    """One statement: `target` is what grows, `value` the variable that is added, `loop` the loop around."""
+
+    node: cst.CSTNode
+    target: cst.BaseExpression
+    place: ReceiverPlace
+    value: cst.Name
+    loop: cst.For | cst.While
+    is_sum: bool
+
+
+def accumulations(tree: Tree, names: Names) -> Iterator[Accumulation]:
+    """All of a file, where the target lives longer than a round of the loop and is not emptied in it."""
+    for node, target, value, is_sum in _statements(tree):
+        added = added_variable(value)
+        place = place_of(target, names, {})
+        loop = tree.enclosing(node, cst.For, cst.While, cst.FunctionDef, cst.ClassDef, cst.Lambda)
+        if added is None or place is None or not isinstance(loop, (cst.For, cst.While)):
+            continue
+        found = Accumulation(node, target, place, added, loop, is_sum)
+        if added.value != getattr(target, "value", None) and not _is_renewed(found, names):
+            yield found
+
+
+def _statements(tree: Tree) -> Iterator[tuple[cst.CSTNode, cst.BaseExpression, cst.BaseExpression, bool]]:
+    for augmented in tree.nodes(cst.AugAssign):
+        if isinstance(augmented.operator, cst.AddAssign):
+            yield augmented, augmented.target, augmented.value, True
+    for assign in tree.nodes(cst.Assign):
+        target, value = assign.targets[0].target, assign.value
+        if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add):
+            if value.left.deep_equals(target):
+                yield assign, target, value.right, True
+            elif value.right.deep_equals(target):
+                yield assign, target, value.left, True
+    for call in tree.nodes(cst.Call):
+        method = call.func if isinstance(call.func, cst.Attribute) else None
+        if method is not None and method.attr.value == "append" and len(call.args) == 1:
+            yield call, method.value, call.args[0].value, False
+
+
+def added_variable(value: cst.BaseExpression) -> cst.Name | None:
+    """The variable whose graph a collected value has: `loss`, `loss * n`, `n * loss`, `loss.mean()`, `-loss`."""
+    while True:
+        if isinstance(value, cst.Name):
+            return value
+        if isinstance(value, cst.UnaryOperation):
+            value = value.expression
+        elif isinstance(value, cst.BinaryOperation) and isinstance(value.operator, (cst.Multiply, cst.Divide)):
+            names = [side for side in (value.left, value.right) if _is_loss_like(side)]
+            if len(names) != 1:
+                return None
+            value = names[0]
+        elif isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute) and not value.args:
+            if value.func.attr.value not in _KEEPING:
+                return None
+            value = value.func.value
+        else:
+            return None
+
+
+def _is_loss_like(side: cst.BaseExpression) -> bool:
+    name = added_variable(side)
+    return name is not None and ("loss" in name.value.lower() or name.value in ("cost", "err", "error", "l"))
+
+
+def _is_renewed(each: Accumulation, names: Names) -> bool:
+    """Whether the target is bound anew, emptied or cut off from its graph within the loop, or bounded in length."""
+    binding = names.reference(each.target).binding if isinstance(each.target, cst.Name) else None
+    if binding is not None and binding.kind is BindingKind.PARAMETER:
+        return True
+    for node in walk(each.loop.body):
+        if isinstance(node, cst.Assign) and node is not each.node:
+            if any(place_of(target.target, names, {}) == each.place for target in node.targets):
+                return True
+        elif isinstance(node, cst.Attribute) and node.attr.value in ("clear", "pop", "popleft", "detach_"):
+            if place_of(node.value, names, {}) == each.place:
+                return True
+        elif isinstance(node, cst.Del) and any(place_of(one, names, {}) == each.place for one in walk(node)):
+            return True
+    return _is_bounded(each, names)
+
+
+def _is_bounded(each: Accumulation, names: Names) -> bool:
+    bindings = names.reference(each.target).bindings if isinstance(each.target, cst.Name) else ()
+    made = [binding.value for binding in bindings if isinstance(binding.value, cst.Call)]
+    return any((names.full_name(call.func) or "").endswith("deque") and len(call.args) > 1 for call in made)
+
+
+def _uses(each: Accumulation, tree: Tree, names: Names) -> Iterator[cst.CSTNode]:
+    """The reads of the target in the file, without those of the statement itself."""
+    for kind in (cst.Name, cst.Attribute):
+        for node in tree.nodes(kind):
+            above = tree.parent(node)
+            bound = isinstance(above, (cst.AssignTarget, cst.AnnAssign)) and above.target is node
+            same = isinstance(node, type(each.target)) and place_of(node, names, {}) == each.place
+            if same and not bound and not any(one is each.node for one in (node, *tree.ancestors(node))):
+                yield node
+
+
+def is_differentiated(each: Accumulation, tree: Tree, names: Names) -> bool:
+    """Whether anything that is computed from the target is differentiated, by `backward()` or `autograd.grad`."""
+    waiting, seen = list(_uses(each, tree, names)), set[str]()
+    while waiting:
+        use = waiting.pop()
+        for above in tree.ancestors(use):
+            if isinstance(above, cst.Attribute) and above.attr.value == "backward":
+                return True
+            if isinstance(above, cst.Call) and (names.full_name(above.func) or "").startswith("torch.autograd."):
+                return True
+            if isinstance(above, (cst.Assign, cst.AugAssign)):
+                targets = [target.target for target in above.targets] if isinstance(above, cst.Assign) else []
+                for target in targets:
+                    if isinstance(target, cst.Name) and target.value not in seen:
+                        seen.add(target.value)
+                        scope = names.reference(target).scope
+                        waiting += [
+                            name
+                            for name in tree.nodes(cst.Name)
+                            if name.value == target.value and names.reference(name).scope is scope
+                        ]
+            if isinstance(above, cst.BaseSuite):
+                break
+    return False
+
+
+def is_only_shown(each: Accumulation, tree: Tree, names: Names) -> bool:
+    """Whether the target is a local variable that is only printed, compared, divided or turned into a number."""
+    if not isinstance(each.target, cst.Name):
+        return False
+    uses = list(_uses(each, tree, names))
+    return bool(uses) and all(_shows(use, tree, names) for use in uses)
+
+
+def _shows(use: cst.CSTNode, tree: Tree, names: Names) -> bool:
+    child = use
+    for above in tree.ancestors(use):
+        if isinstance(above, (cst.FormattedStringExpression, cst.Comparison)):
+            return True
+        if isinstance(above, cst.Call):
+            method = above.func.attr.value if isinstance(above.func, cst.Attribute) else ""
+            return method in _SHOWING or names.full_name(above.func) in _SHOWN_BY
+        if isinstance(above, cst.AugAssign) and above.target is child:
+            return True
+        if isinstance(above, (cst.Return, cst.Assign, cst.Yield, cst.BaseSuite)):
+            return False
+        child = above
+    return False

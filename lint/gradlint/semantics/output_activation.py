@@ -1,0 +1,105 @@
+"""Which activation a value went through last: in the expression, in a variable, or at the end of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from gradlint.semantics.layers import LinkKind, function_kind, layer_kind, method_kind
+from gradlint.walk import walk
+
+if TYPE_CHECKING:
+    from gradlint.names import Names
+    from gradlint.semantics.flows import Links
+    from gradlint.semantics.layer_chain import LayerChains
+    from gradlint.semantics.layers import Link
+    from gradlint.semantics.module_class import ModuleClasses
+    from gradlint.semantics.origins import Origins
+
+_DEEPEST = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """How a value ends: `activation` is a word such as "softmax", or "" after a weight layer.
+
+    `node` is where that stands, `classes` how many outputs it has, `argument` what the activation was given, where it
+    is called in the expression itself.
+    """
+
+    activation: str
+    node: cst.CSTNode
+    classes: int | None = None
+    argument: cst.BaseExpression | None = None
+
+
+class OutputActivations:
+    """Answers for one file; None where it cannot be known."""
+
+    def __init__(self, names: Names, classes: ModuleClasses, chains: LayerChains, origins: Origins) -> None:
+        self._names, self._classes, self._chains, self._origins = names, classes, chains, origins
+
+    def of(self, value: cst.BaseExpression | None) -> Ending | None:
+        """How a value ends."""
+        return self._of(value, 0)
+
+    def _of(self, value: cst.BaseExpression | None, depth: int) -> Ending | None:
+        if depth > _DEEPEST:
+            return None
+        if isinstance(value, cst.Name):
+            return self._of(self._names.value_at(value), depth + 1)
+        if not isinstance(value, cst.Call):
+            return None
+        found = function_kind(self._names.full_name(value.func) or "")
+        given = value.args[0].value if value.args and not value.args[0].star else None
+        if found is None and isinstance(value.func, cst.Attribute) and self._names.full_name(value.func) is None:
+            found, given = method_kind(value.func.attr.value), value.func.value
+        if found is None:
+            return self._of_module(value)
+        kind, word = found
+        if kind is LinkKind.ACTIVATION:
+            return Ending(word or "", value, argument=given)
+        return self._of(given, depth + 1) if kind is LinkKind.RESHAPE else None
+
+    def _of_module(self, call: cst.Call) -> Ending | None:
+        made = self._origins.of(call.func)
+        name = self._classes.constructed(made[0]) if len(made) == 1 else None
+        if name is None or not isinstance(made[0], cst.Call):
+            return None
+        layer = layer_kind(name)
+        if layer is not None and layer[0] is LinkKind.ACTIVATION:
+            given = call.args[0].value if call.args and not call.args[0].star else None
+            return Ending(layer[1] or "", made[0], argument=given)
+        if name == "torch.nn.Sequential":
+            return _last(self._chains.values.layer(made[0]))
+        owner = self._classes.named(name)
+        if owner is None or owner.forward is None or _returns(owner.forward) != 1:
+            return None
+        endings = [_last(chain.links) for chain in self._chains.of(owner)]
+        known = [each for each in endings if each is not None]
+        same = len({(each.activation, each.node) for each in known}) == 1
+        return known[0] if same and len(known) == len(endings) else None
+
+
+def _returns(forward: cst.FunctionDef) -> int:
+    """How many values a forward may return: more than one where a `return` gives several."""
+    returned = [node.value for node in walk(forward.body) if isinstance(node, cst.Return)]
+    return 2 if any(isinstance(value, (cst.Tuple, cst.List, cst.Dict)) for value in returned) else len(returned)
+
+
+def _last(links: Links) -> Ending | None:
+    """How a chain ends; None after anything but an activation or a weight layer."""
+    width: int | None = None
+    ending: Link | None = None
+    for link in links:
+        if link.kind is LinkKind.OPAQUE or link.has_weight:
+            width = link.out_features
+        if link.kind not in (LinkKind.RESHAPE, LinkKind.DROPOUT):
+            ending = link
+    if ending is None or ending.bypassed:
+        return None
+    if ending.kind is LinkKind.ACTIVATION:
+        return Ending(ending.activation or "", ending.node, width)
+    return Ending("", ending.node, width) if ending.has_weight else None
