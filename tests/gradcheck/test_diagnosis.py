@@ -14,6 +14,8 @@ from pytest_gradcheck import Verdict, check_gradients
 from pytest_gradcheck.checks import locate
 from pytest_gradcheck.checks.base import Deadline
 from pytest_gradcheck.diagnosis import Columns, Evidence, Gradient, diagnose
+from pytest_gradcheck.diagnosis.factors import origin
+from pytest_gradcheck.diagnosis.outputs import BENT
 from pytest_gradcheck.model import TensorCheck
 from tests.gradcheck.faults import FAULTS, FunctionClass
 from tests.gradcheck.functions import MatMul, Swish, planted, rewritten
@@ -278,3 +280,70 @@ def test_complex_tensors_can_be_diagnosed() -> None:
     for shape in ((3,), (30, 20)):
         z = torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
         assert check_gradients(Conjugated, z, checks=["vjp"]).verdict is Verdict.WRONG
+
+
+@pytest.mark.parametrize("said", BENT)
+def test_every_way_to_bend_a_cotangent_is_named(said: str) -> None:
+    known = Known(3)
+    bent = (known.jacobian * BENT[said](known.cotangent)).flatten(1).sum(1)
+    found = diagnose(known.evidence(bent))
+    assert found is not None
+    assert found.said == f"the incoming gradient {said}"
+
+
+ORIGINS = {
+    2.0: "a forgotten or doubled 2",
+    0.5: "a forgotten 2, or a 1/2 too many",
+    -2.0: "a wrong sign and a 2",
+    -0.5: "a wrong sign and a 1/2",
+    1 / 6: "a mean where a sum belongs, 6 is the batch size",
+    6.0: "a sum where a mean belongs, 6 is the batch size",
+    6**-0.5: "a scale of 1/sqrt(6) too many, 6 is the batch size",
+    6**0.5: "a scale of 1/sqrt(6) forgotten, 6 is the batch size",
+    6 / 5: "N - 1 where N belongs, N = 6 is the batch size",
+    5 / 6: "N where N - 1 belongs, N = 6 is the batch size",
+    1 / 7: "a mean where a sum belongs, 7 is the width or the height",
+}
+
+
+@pytest.mark.parametrize("value", ORIGINS)
+def test_factors_of_known_origin(value: float) -> None:
+    sizes = [("the batch size", 6), ("the width", 7), ("the height", 7), ("one", 1), ("two", 2)]
+    assert origin(value, sizes) == f" ({ORIGINS[value]}?)"
+    assert origin(value * 1.001, sizes) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "is left out"), (-1.0, "has the wrong sign"), (0.3, "counts 0.3 times")]
+)
+def test_one_row_of_the_output_in_words(value: float, said: str) -> None:
+    known = Known(4)
+    weights = torch.ones(4, 5, dtype=torch.float64)
+    weights[3] = value
+    found = diagnose(known.evidence((known.jacobian * known.cotangent * weights).flatten(1).sum(1)))
+    assert found is not None
+    assert found.said == f"index 3 (the last) of axis 0 of the output {said}, the others are right"
+
+
+def test_the_border_of_the_output() -> None:
+    known = Known(5)
+    weights = torch.ones(4, 5, dtype=torch.float64)
+    weights[:, [0, -1]] = 0
+    found = diagnose(known.evidence((known.jacobian * known.cotangent * weights).flatten(1).sum(1)))
+    assert found is not None
+    assert found.said == "the border of axis 1 of the output is left out, the others are right"
+
+
+MOVES: dict[str, Callable[[Tensor], Tensor]] = {
+    "the gradient is flipped along axis 0: autograd = numeric.flip(0)": lambda g: g.flip(0),
+    "the gradient is flipped along axes 0 and 1: autograd = numeric.flip(0, 1)": lambda g: g.flip(0, 1),
+    "the gradient is rolled along axis 1 by -2: autograd = numeric.roll(-2, 1)": lambda g: g.roll(-2, 1),
+}
+
+
+@pytest.mark.parametrize("said", MOVES)
+def test_moves_are_said_as_code(said: str) -> None:
+    known = Known(6)
+    found = diagnose(known.evidence(MOVES[said](known.numeric.reshape(known.shape)).flatten()))
+    assert found is not None
+    assert found.said == said

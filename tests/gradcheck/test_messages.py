@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pytest_gradcheck import UsageProblem, Verdict, check_gradients
+from pytest_gradcheck.marker import Marker
+from pytest_gradcheck.subjects.draw import draw
 from tests.gradcheck.functions import MatMul, Swish, planted, rewritten
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -165,3 +167,41 @@ def test_a_custom_function_whose_slope_is_excused_inside_a_module_is_a_warning()
     silent = check_gradients(Net(torch.relu), torch.zeros(3, 4))
     assert not [finding for finding in silent.findings if finding.severity != "info" and finding.kind == "kinks"]
     assert silent.passed
+
+
+def test_a_module_that_writes_into_its_input_is_told_what_a_caller_must_do() -> None:
+    class Doubles(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mul_(2)
+
+    (finding,) = check_gradients(Doubles(), torch.randn(3)).findings
+    assert finding.message == (
+        "Doubles writes into input0; the check gives each call a copy of its own, a caller who still needs the old "
+        "values must do the same"
+    )
+
+
+def test_a_jump_has_no_derivative_to_compare_with() -> None:
+    report = check_gradients(lambda x: torch.where(x >= 0, x + 1e-3, x), torch.tensor([0.0, 1.0, -1.0]), checks=["vjp"])
+    assert report.passed, str(report)
+    assert "input0[0] is a jump of the function: it has no derivative there to compare with" in str(report)
+    head = "gradients of <lambda> are INCONCLUSIVE: 1 of 1 tensor could not be certified"
+    assert str(report).splitlines()[0].endswith(head.partition("<lambda>")[2])
+
+
+def test_outputs_that_depend_on_nothing_are_refused() -> None:
+    with pytest.raises(UsageProblem, match="depends on input0, neither by autograd nor in value"):
+        check_gradients(lambda x: torch.ones(3), torch.randn(3))
+
+
+BAD_INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
+    "raises": (lambda: 1 / 0, "gradcheck: inputs= raised ZeroDivisionError: division by zero"),
+    "a number": (lambda: 3, "gradcheck: inputs= must return a tuple of inputs, not int"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_inputs_that_cannot_be_made(case: str) -> None:
+    make, message = BAD_INPUTS[case]
+    with pytest.raises(UsageProblem, match=re.escape(message)):
+        draw(Marker(make_inputs=make), 0)
