@@ -1,17 +1,20 @@
-"""Every further check has a page, and the page's example prints what the page says."""
+"""Every check has a page, its example prints what the page says, and what is made of the code is up to date."""
 
 from __future__ import annotations
+
+import re
+from collections import Counter
 
 import pytest
 
 from pytest_gradcheck.settings import CHECKS
-from tests.docs.check_pages import PAGES, examples, printed
+from tests.docs.check_pages import MADE, PAGES, RESULTS, examples, made, printed
+from tests.docs.measured import found
+from tests.gradcheck.false_alarms import DISAGREE
+from tests.gradcheck.mutants import SPECS
 
-#: Explained in the README: what a gradient check is.
-IN_THE_README = {"determinism", "vjp", "cotangent", "second-order"}
 
-
-@pytest.mark.parametrize("check", sorted(set(CHECKS) - IN_THE_README))
+@pytest.mark.parametrize("check", CHECKS)
 def test_the_example_prints_what_the_page_says(check: str) -> None:
     page = PAGES / f"{check}.md"
     found = examples(page)
@@ -23,4 +26,29 @@ def test_the_example_prints_what_the_page_says(check: str) -> None:
 
 
 def test_there_is_no_page_of_a_check_that_is_gone() -> None:
-    assert {page.stem for page in PAGES.glob("*.md")} <= {*CHECKS, "kill-matrix"}
+    assert {page.stem for page in PAGES.glob("*.md")} == {*CHECKS, *MADE, *RESULTS}
+
+
+def test_the_pages_made_of_the_code_are_up_to_date() -> None:
+    for name, text in made().items():
+        assert (PAGES / name).read_text(encoding="utf-8") == text, "python -m tests.docs.check_pages writes it anew"
+
+
+def test_the_measured_pages_count_what_there_is() -> None:
+    """A result that is older than the set it was measured on is no result."""
+    matrix = found(PAGES / "kill-matrix.md")
+    counts = Counter(fault.group for spec in SPECS for fault in spec.faults.values())
+    assert f"{len(SPECS)} right Functions, {counts.total()} mutants, {counts.total()} caught" in matrix
+    for group, count in counts.items():
+        assert f"| {group} | {count} | {count} |" in matrix
+    alarms = found(PAGES / "false-alarms.md")
+    named = {line.split("[")[0].removeprefix("| ") for line in alarms.splitlines() if "[" in line}
+    assert named
+    assert named <= set(DISAGREE)
+    for page in (matrix, alarms):
+        assert re.match(r"Measured on \d{4}-\d\d-\d\d, torch \S+, CPU\.\n", page)
+
+
+def test_every_class_of_fault_has_at_least_five_mutants() -> None:
+    counts = Counter(fault.group for spec in SPECS for fault in spec.faults.values())
+    assert min(counts.values()) >= 5, counts

@@ -1,13 +1,12 @@
 """torch's own gradients as the test of silence: what the checker says about every sample of torch's databases.
 
 `python -m tests.gradcheck.false_alarms` prints every sample that disagrees and a count of verdicts; `--all` runs all
-samples instead of a few per module and operator (about half an hour on two cores).
+samples instead of a few per module and operator (about half an hour on two cores), `--write` puts them into their page.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,8 +14,10 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from pytest_gradcheck import Report, UsageProblem, check_gradients
+from tests.docs.measured import PAGES, put
 from tests.gradcheck.torch_samples import SAMPLES, Sample, module_samples, operator_samples
 
+PAGE = PAGES / "false-alarms.md"
 #: What truly disagrees, and why. Anything else that fails is a false alarm; anything here that passes is news.
 DISAGREE = {
     "nn.CTCLoss": "its gradient is that of inputs that went through log_softmax, and wrong for any others",
@@ -55,22 +56,52 @@ def family(sample: Sample) -> str:
     return sample.name.partition("[")[0]
 
 
-def main() -> None:
-    """Prints what disagrees, and how many samples got which verdict."""
-    most = None if "--all" in sys.argv else SAMPLES
-    torch.set_num_threads(1)
-    for make in (module_samples, operator_samples):
-        started, counts = time.monotonic(), Counter[str]()
+def survey(most: int | None) -> tuple[list[str], list[str]]:
+    """A row for each database with its counts of verdicts, and one for each sample that disagrees with its reason."""
+    rows, disagree = [], []
+    for name, make in (("module_db", module_samples), ("op_db", operator_samples)):
+        counts = Counter[str]()
         for sample, answer in asked(make(most)):
             if isinstance(answer, UsageProblem):
                 counts["not checkable"] += 1
                 continue
-            counts[answer.verdict.value] += 1
+            counts[answer.verdict.value if answer.passed else "failed"] += 1
             if not answer.passed:
                 reason = DISAGREE.get(family(sample), "FALSE ALARM OR NEWS")
-                errors = ", ".join(f"{check.name} {check.relative_error:.1e}" for check in answer.tensors)
-                print(f"{sample.name}: {errors}: {reason}")
-        print(f"{make.__name__}: {dict(counts)} in {time.monotonic() - started:.0f} s")
+                wrong = [check for check in answer.tensors if check.verdict.badness > 1]
+                errors = ", ".join(f"{check.name} {check.relative_error:.1e}" for check in wrong)
+                disagree.append(f"| {sample.name} | {errors} | {reason} |")
+        cells = [str(counts[kind]) for kind in ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "failed", "not checkable")]
+        rows.append(f"| {name} | {counts.total()} | {' | '.join(cells)} |")
+    return rows, disagree
+
+
+def report(most: int | None) -> str:
+    """The survey as tables in Markdown."""
+    rows, disagree = survey(most)
+    which = "All samples." if most is None else f"At most {most} samples of a module and mode, and of an operator."
+    return "\n".join(
+        [
+            which,
+            "",
+            "| database | samples | GOOD | INCONCLUSIVE | SUSPICIOUS, unproven | failed | not checkable |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "| failed | relative error | reason |",
+            "|---|---|---|",
+            *disagree,
+        ]
+    )
+
+
+def main() -> None:
+    """Prints how many samples got which verdict, and what disagrees."""
+    torch.set_num_threads(1)
+    said = report(None if "--all" in sys.argv else SAMPLES)
+    print(said)
+    if "--write" in sys.argv:
+        put(PAGE, said)
 
 
 if __name__ == "__main__":

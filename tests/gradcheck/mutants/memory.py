@@ -111,6 +111,20 @@ def _cycle_in_a_list(ctx: Any, x: Tensor) -> Any:
     return found
 
 
+def _cycle_in_a_closure(ctx: Any, x: Tensor) -> Any:
+    found = _cycle(ctx, x)
+    del ctx.output
+    ctx.later = lambda: found
+    return found
+
+
+def _hoards_outputs(ctx: Any, x: Tensor) -> Any:
+    ctx.save_for_backward(x)
+    ctx.others = (None,)
+    _Global.kept = x * x
+    return _Global.kept
+
+
 def _hoards(ctx: Any, x: Tensor) -> Any:
     ctx.save_for_backward(x)
     ctx.others = (None,)
@@ -166,6 +180,8 @@ SPECS = (
             "counts its calls": Fault("reentrant", STATE, {"backward": _counted}),
             "output on ctx": Fault("leak", LEAK, {"forward": _cycle}),
             "output in a list on ctx": Fault("leak", LEAK, {"forward": _cycle_in_a_list}),
+            "output in a closure on ctx": Fault("leak", LEAK, {"forward": _cycle_in_a_closure}),
+            "output in a global": Fault("leak", LEAK, {"forward": _hoards_outputs}),
             "input in a global": Fault("leak", LEAK, {"forward": _hoards}),
         },
     ),
