@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Named = list[tuple[str, torch.Tensor]]
 #: However tight the budget, one step in so many has all its gradients read, and one in so many its biases.
 FULL_EVERY, THIN_EVERY = 64, 8
+#: Steps at the start whose gradients are all read, and until which the loss alone never has to do: a short run saves
+#: nothing by it, and the first looks, which warm up, say little of what later ones cost.
+FIRST_FULL, FIRST_THIN = 4, 32
 #: Biases that a thin look takes, and the size of a first weight that it takes besides.
 _FEW, _SMALL = 32, 65536
 
@@ -98,10 +101,12 @@ class Sentinel:
 
     def choose(self) -> Look:
         """How closely the next step is to be looked at, by what such looks have cost."""
-        if self._since[Look.FULL] + 1 >= FULL_EVERY or self.budget.allows("state", "full look"):
+        done = sum(self.looks.values())
+        due = done < FIRST_FULL or self._since[Look.FULL] + 1 >= FULL_EVERY
+        if due or self.budget.allows("state", "full look"):
             return Look.FULL
-        thin = self._since[Look.THIN] + 1 >= THIN_EVERY or self.budget.allows("state", "thin look")
-        return Look.THIN if thin else self._least
+        due = done < FIRST_THIN or self._since[Look.THIN] + 1 >= THIN_EVERY
+        return Look.THIN if due or self.budget.allows("state", "thin look") else self._least
 
     def look(
         self, step: int, loss: torch.Tensor, grads: Named, extra: torch.Tensor | None = None, how: Look = Look.FULL

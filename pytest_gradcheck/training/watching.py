@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What one close look is made of.
 _PARTS = ("opening", "hooks", "gathering", "charting")
+#: How many times the sentinel's grace close looks have: the first three are worth it in any run.
+_CLOSELY = 4
 
 
 class Watching:
@@ -30,7 +32,7 @@ class Watching:
             every look.
         limits: Where the health rules draw the line.
         reader: How numbers get to the host; None takes what suits the model's device.
-        grace: Seconds that are allowed in any case, for either.
+        grace: Seconds that the sentinel is allowed in any case; close looks have four times as many.
         least: The thinnest look that is allowed.
 
     Attributes:
@@ -49,7 +51,7 @@ class Watching:
     ) -> None:
         self.named = [(name, item) for name, item in model.named_parameters() if item.requires_grad]
         self.budget = Budget(share, grace)
-        self._closely = Budget(None if share is None else share / 2, grace)
+        self._closely = Budget(None if share is None else share / 2, _CLOSELY * grace)
         self.sentinel = Sentinel(self.budget, reader or reader_for(self.named[0][1].device), least)
         self.chart = Chart(self.named, limits)
         self._sampler = Sampler(model, self.named, limits)

@@ -83,7 +83,7 @@ ROWS = (
     Row("96, Xavier, lr 5", "nan at 4", nan_at(4), XAVIER, SMALL, {"lr": 5.0}, quick=True),
     Row("96, Xavier, lr 0.1, from 20 on 5", "nan at 24", nan_at(24, 10), XAVIER, SMALL, {"lr": midway, "steps": 30}),
     Row("96, default, lr 2", "the seed decides", None, {}, SMALL, {"lr": 2.0, "steps": 60}, (0, 1, 2, 3, 4)),
-    Row("96, Xavier, lr 0.2", "finite", finite, XAVIER, SMALL, {"lr": 0.2, "steps": 60}, (0,)),
+    Row("96, Xavier, lr 0.2", "finite, 2.31 -> 2.17", finite, XAVIER, SMALL, {"lr": 0.2, "steps": 60}),
     Row("96, BatchNorm, lr 0.1", "learns", learns, NORMED, SMALL, {"lr": 0.1, "steps": 60}, (0,), quick=True),
     Row("96, default, lr 3", "collapses", collapses, {}, SMALL, {"lr": 3.0, "steps": 60}),
     Row("96, default, lr 5", "collapses", collapses, {}, SMALL, {"lr": 5.0, "steps": 60}, (0, 1)),
@@ -113,6 +113,12 @@ def written(lines: dict[str, str]) -> None:
     PAGE.write_text(before + START + "\n".join([*head, *body]) + "\n" + END + after, encoding="utf-8")
 
 
+def run_of(row: Row, seed: int) -> TrainingReport:
+    """One row's run with one seed."""
+    data = fashion_mnist(batch_size=32, **row.data)
+    return train_smoke(lambda: alexnet(**row.model), data, seed=seed, remedies=None, **row.options)
+
+
 def key_of(line: str) -> str:
     """The case and the seed of a line of the table."""
     return " | ".join(cell.strip() for cell in line.split("|")[1:3])
@@ -130,10 +136,9 @@ def main() -> int:
             continue
         for seed in row.seeds:
             start = time.perf_counter()
-            data = fashion_mnist(batch_size=32, **row.data)
-            if not data.real:
+            if not fashion_mnist().real:
                 sys.exit("the table is about the real images: set FASHION_MNIST_ROOT")
-            run = train_smoke(lambda row=row: alexnet(**row.model), data, seed=seed, remedies=None, **row.options)
+            run = run_of(row, seed)
             held = "-" if row.good is None else "yes" if row.good(run) else "NO"
             wrong += held == "NO"
             seconds = time.perf_counter() - start

@@ -13,7 +13,7 @@ from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.training import train_smoke
 from pytest_gradcheck.training.budget import Budget
 from pytest_gradcheck.training.reader import Reader
-from pytest_gradcheck.training.sentinel import FULL_EVERY, THIN_EVERY, Look, Sentinel
+from pytest_gradcheck.training.sentinel import FIRST_FULL, FIRST_THIN, FULL_EVERY, THIN_EVERY, Look, Sentinel
 
 X = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(8) % 3
@@ -82,9 +82,11 @@ def test_the_sentinel_thins_out_step_by_step_and_never_stops_looking() -> None:
         (reading,) = sentinel.look(step, torch.tensor(1.0), grads, how=how)
         assert reading.healthy
         assert math.isnan(reading.total) is (how is not Look.FULL)
-    assert chosen.count(Look.FULL) == 2
-    assert chosen[FULL_EVERY - 1] is Look.FULL
-    assert chosen[:THIN_EVERY] == [Look.LOSS] * (THIN_EVERY - 1) + [Look.THIN]
+    assert chosen[:FIRST_FULL] == [Look.FULL] * FIRST_FULL
+    assert chosen[FIRST_FULL:FIRST_THIN] == [Look.THIN] * (FIRST_THIN - FIRST_FULL)
+    assert chosen[FIRST_THIN : FIRST_THIN + THIN_EVERY] == [Look.LOSS] * (THIN_EVERY - 1) + [Look.THIN]
+    assert chosen[FIRST_FULL - 1 + FULL_EVERY] is Look.FULL
+    assert chosen.count(Look.FULL) == FIRST_FULL + 1
 
 
 def test_a_thin_look_that_sees_a_nan_reads_everything() -> None:
@@ -99,7 +101,7 @@ def test_a_thin_look_that_sees_a_nan_reads_everything() -> None:
 
 
 class Faulty(nn.Module):
-    """Its third backward puts an infinity into one weight's gradient, which no bias and no first weight shows."""
+    """Its eighth backward puts an infinity into one weight's gradient, which no bias and no first weight shows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +110,7 @@ class Faulty(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         self.calls += 1
-        weight = Overflow.apply(self.middle.weight) if self.calls == 3 else self.middle.weight  # type: ignore[no-untyped-call]
+        weight = Overflow.apply(self.middle.weight) if self.calls == 8 else self.middle.weight  # type: ignore[no-untyped-call]
         out: torch.Tensor = self.last(self.first(inputs) @ weight)
         return out
 
@@ -134,7 +136,7 @@ def test_what_a_thin_look_missed_is_found_by_running_again_from_the_seed() -> No
     wanted = train_smoke(Faulty, [(X, Y)], max_overhead=None, remedies=None)
     run = train_smoke(Faulty, [(X, Y)], remedies=None)
     assert wanted.failure is not None
-    assert (wanted.failure.step, wanted.failure.phase, wanted.failure.op) == (2, "backward", "OverflowBackward")
+    assert (wanted.failure.step, wanted.failure.phase, wanted.failure.op) == (7, "backward", "OverflowBackward")
     assert run.failure == wanted.failure
     assert run.loss == wanted.loss
     assert run.steps == 20
@@ -145,7 +147,7 @@ def test_what_a_thin_look_missed_is_found_by_running_again_from_the_seed() -> No
 def test_what_cannot_be_repeated_is_said() -> None:
     run = train_smoke(Faulty, iter([(X, Y)] * 20), remedies=None)
     assert run.failure is not None
-    assert (run.failure.step, run.failure.phase, run.failure.tensor) == (2, "optimizer", "middle.weight")
+    assert (run.failure.step, run.failure.phase, run.failure.tensor) == (7, "optimizer", "middle.weight")
     assert "every gradient of this step was finite" not in str(run)
     assert run.notes == ("the failing step could not be run again: a generator cannot be read again",)
 
@@ -155,9 +157,9 @@ def test_a_thinly_watched_run_is_the_bare_loop_too() -> None:
     def net() -> nn.Module:
         return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3))
 
-    thin, full = (train_smoke(net, [(X, Y)], steps=30, max_overhead=share) for share in (0.02, None))
+    thin, full = (train_smoke(net, [(X, Y)], steps=60, max_overhead=share) for share in (0.02, None))
     assert thin.loss == full.loss
-    assert sum(map(math.isfinite, thin.gradient_norm)) < sum(map(math.isfinite, full.gradient_norm)) == 30
+    assert sum(map(math.isfinite, thin.gradient_norm)) < sum(map(math.isfinite, full.gradient_norm)) == 60
     assert ", else less, which took" in str(thin)
     assert "all gradients in every step" in str(full)
 
