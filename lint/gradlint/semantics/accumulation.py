@@ -117,13 +117,17 @@ def _is_bounded(each: Accumulation, names: Names) -> bool:
 
 def _uses(each: Accumulation, tree: Tree, names: Names) -> Iterator[cst.CSTNode]:
     """The reads of the target in the file, without those of the statement itself."""
-    for kind in (cst.Name, cst.Attribute):
-        for node in tree.nodes(kind):
-            above = tree.parent(node)
-            bound = isinstance(above, (cst.AssignTarget, cst.AnnAssign)) and above.target is node
-            same = isinstance(node, type(each.target)) and place_of(node, names, {}) == each.place
-            if same and not bound and not any(one is each.node for one in (node, *tree.ancestors(node))):
-                yield node
+    last = each.place.last
+    named = [node for node in tree.nodes(cst.Name) if node.value == last and isinstance(each.target, cst.Name)]
+    reached = [node for node in tree.nodes(cst.Attribute) if node.attr.value == last and not named]
+    for node in (*named, *reached):
+        above = tree.parent(node)
+        if (isinstance(above, cst.Attribute) and above.attr is node) or getattr(above, "keyword", None) is node:
+            continue
+        bound = isinstance(above, (cst.AssignTarget, cst.AnnAssign)) and above.target is node
+        own = any(one is each.node for one in (node, *tree.ancestors(node)))
+        if not bound and not own and place_of(node, names, {}) == each.place:
+            yield node
 
 
 def is_differentiated(each: Accumulation, tree: Tree, names: Names) -> bool:

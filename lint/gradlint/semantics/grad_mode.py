@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import libcst as cst
@@ -25,7 +26,6 @@ _PLAIN: Final = words(
     " functools.cached_property abc.abstractmethod typing.override typing.no_type_check torch.autocast"
     " torch.amp.autocast torch.cuda.amp.autocast torch.compile"
 )
-_DEEPEST: Final = 4
 
 
 class Mode(str, Enum):
@@ -48,23 +48,24 @@ class GradMode:
         A caller decides where the function itself says nothing: OFF when every known call is made without gradients,
         UNKNOWN when some are. Callers in other files are not seen.
         """
-        return self._at(node, 0)
+        return _one(self._at(node, set()))
 
-    def _at(self, node: cst.CSTNode, depth: int) -> Mode:
+    def _at(self, node: cst.CSTNode, seen: set[cst.FunctionDef]) -> set[Mode]:
+        """The modes in which a node may be evaluated; callers of functions in `seen` are in the answer already."""
         child = node
         for above in self._tree.ancestors(node):
             if isinstance(above, cst.With) and child is above.body:
                 told = self._of_contexts(above)
                 if told is not None:
-                    return told
+                    return {told}
             if isinstance(above, cst.Lambda):
-                return Mode.UNKNOWN
+                return {Mode.UNKNOWN}
             if isinstance(above, cst.FunctionDef) and child is above.body:
                 switched = self._switched(above)
                 told = switched if switched is not None else self._of_decorators(above)
-                return told if told is not None else self._of_callers(above, depth)
+                return {told} if told is not None else self._of_callers(above, seen)
             child = above
-        return self._switched(None) or Mode.ON
+        return {self._switched(None) or Mode.ON}
 
     def _of_contexts(self, around: cst.With) -> Mode | None:
         for item in reversed(around.items):
@@ -101,14 +102,12 @@ class GradMode:
                 return Mode.UNKNOWN
         return None
 
-    def _of_callers(self, function: cst.FunctionDef, depth: int) -> Mode:
-        if depth >= _DEEPEST:
-            return Mode.UNKNOWN
-        inner = [call for call in self._calls.possible_sites(function) if not self._is_within(call, function)]
-        modes = {self._at(call, depth + 1) for call in inner}
-        if not modes:
-            return Mode.ON
-        return modes.pop() if len(modes) == 1 else Mode.UNKNOWN
+    def _of_callers(self, function: cst.FunctionDef, seen: set[cst.FunctionDef]) -> set[Mode]:
+        if function in seen:
+            return set()
+        seen.add(function)
+        outer = [call for call in self._calls.possible_sites(function) if not self._is_within(call, function)]
+        return {mode for call in outer for mode in self._at(call, seen)} if outer else {Mode.ON}
 
     def _is_within(self, node: cst.CSTNode, function: cst.FunctionDef) -> bool:
         return any(above is function for above in self._tree.ancestors(node))
@@ -117,14 +116,23 @@ class GradMode:
         """What calls of `set_grad_enabled` as statements set, in a function or at the module's level."""
         modes = {
             self._of_call(call)
-            for call in self._tree.nodes(cst.Call)
-            if self._names.full_name(call.func) in _SET
-            and isinstance(self._tree.parent(call), cst.Expr)
-            and self._tree.enclosing(call, cst.FunctionDef) in (None, function)
+            for call in self._switches
+            if self._tree.enclosing(call, cst.FunctionDef) in (None, function)
         }
         if modes <= {Mode.ON}:
             return None
         return Mode.OFF if modes == {Mode.OFF} else Mode.UNKNOWN
+
+    @cached_property
+    def _switches(self) -> list[cst.Call]:
+        calls = self._tree.nodes(cst.Call)
+        set_by = [call for call in calls if self._names.full_name(call.func) in _SET]
+        return [call for call in set_by if isinstance(self._tree.parent(call), cst.Expr)]
+
+
+def _one(modes: set[Mode]) -> Mode:
+    """The mode of all ways here; a circle of calls that nobody enters is none."""
+    return next(iter(modes)) if len(modes) == 1 else Mode.UNKNOWN if modes else Mode.ON
 
 
 def _last(expression: cst.BaseExpression) -> str:

@@ -30,7 +30,7 @@ _ENDING_FUNCTIONS: Final = words(
     " torch.ones_like torch.rand_like torch.randn_like torch.empty_like torch.full_like torch.tensor torch.isnan"
     " torch.isfinite torch.no_grad"
 )
-_DEEPEST: Final = 30
+_MOST: Final = 300  # expressions that are followed for one answer
 
 
 class GraphValues:
@@ -41,6 +41,7 @@ class GraphValues:
     ) -> None:
         self._tree, self._names, self._classes = tree, names, classes
         self._receivers, self._losses, self._mode = receivers, losses, mode
+        self._known: dict[cst.CSTNode, bool] = {}
 
     def is_free(self, value: cst.CSTNode | None) -> bool:
         """Whether a value surely has no graph: `.item()`, `.detach()`, a number, a factory's tensor."""
@@ -63,24 +64,30 @@ class GraphValues:
 
     def carries(self, value: cst.CSTNode | None) -> bool:
         """Whether a value surely carries a graph where it is written."""
-        return value is not None and self._carries(value, 0) and self._mode.at(value) is Mode.ON
-
-    def _carries(self, value: cst.CSTNode, depth: int) -> bool:
-        if depth > _DEEPEST or self.is_free(value):
+        if value is None:
             return False
+        if value not in self._known:
+            self._known[value] = self._carries(value, set()) and self._mode.at(value) is Mode.ON
+        return self._known[value]
+
+    def _carries(self, value: cst.CSTNode, seen: set[cst.CSTNode]) -> bool:
+        """What is in `seen` was asked on the way here: it adds nothing."""
+        if value in seen or len(seen) > _MOST or self.is_free(value):
+            return False
+        seen.add(value)
         if isinstance(value, cst.Name):
-            return self._variable(value, depth)
+            return self._variable(value, seen)
         if isinstance(value, cst.BinaryOperation):
-            return self._carries(value.left, depth + 1) or self._carries(value.right, depth + 1)
+            return self._carries(value.left, seen) or self._carries(value.right, seen)
         if isinstance(value, cst.UnaryOperation):
-            return self._carries(value.expression, depth + 1)
+            return self._carries(value.expression, seen)
         if isinstance(value, cst.Subscript):
-            return self._carries(value.value, depth + 1)
+            return self._carries(value.value, seen)
         if isinstance(value, cst.Call):
-            return self._call(value, depth)
+            return self._call(value, seen)
         return self._is_parameter(value)
 
-    def _call(self, call: cst.Call, depth: int) -> bool:
+    def _call(self, call: cst.Call, seen: set[cst.CSTNode]) -> bool:
         if self._receivers.is_module(call.func) and not self._is_plain(call.func):
             return True
         values = [given.value for given in call.args if not given.star]
@@ -88,9 +95,9 @@ class GraphValues:
         loss = self._losses.of(call)
         if loss is not None or name.startswith("torch."):
             several = [item for value in values for item in _items(value)]
-            return any(self._carries(value, depth + 1) for value in several)
+            return any(self._carries(value, seen) for value in several)
         if isinstance(call.func, cst.Attribute):
-            return self._carries(call.func.value, depth + 1)
+            return self._carries(call.func.value, seen)
         return False
 
     def _is_plain(self, module: cst.BaseExpression) -> bool:
@@ -99,20 +106,20 @@ class GraphValues:
         made = self._classes.constructed(binding.value) if binding is not None else None
         return made is not None and made.startswith("torch.nn.") and not made.endswith(_WITH_PARAMETERS)
 
-    def _variable(self, name: cst.Name, depth: int) -> bool:
+    def _variable(self, name: cst.Name, seen: set[cst.CSTNode]) -> bool:
         if self._is_differentiated(name):
             return True
         value = self._names.value_at(name)
         if value is not None:
-            return self._carries(value, depth + 1)
+            return self._carries(value, seen)
         bindings = self._names.reference(name).bindings
         told = [each for each in bindings if each.kind in (BindingKind.ASSIGNMENT, BindingKind.AUGMENTED)]
-        return bool(told) and len(told) == len(bindings) and all(self._binds(each, name, depth) for each in told)
+        return bool(told) and len(told) == len(bindings) and all(self._binds(each, name, seen) for each in told)
 
-    def _binds(self, binding: Binding, name: cst.Name, depth: int) -> bool:
+    def _binds(self, binding: Binding, name: cst.Name, seen: set[cst.CSTNode]) -> bool:
         above = self._tree.parent(binding.node)
         value = above.value if isinstance(above, cst.AugAssign) else binding.value
-        return value is not None and value is not name and self._carries(value, depth + 6)
+        return value is not None and value is not name and self._carries(value, seen)
 
     def _is_differentiated(self, name: cst.Name) -> bool:
         """Whether the function calls `backward()` of that variable: it must carry a graph then."""

@@ -65,13 +65,15 @@ class LocalCalls:
 
     def possible_sites(self, function: cst.FunctionDef) -> list[cst.Call]:
         """The calls of the file that may run it: for a method, also those of its name on any receiver."""
-        name = function.name.value
-        named = [
-            call
-            for call in self._tree.nodes(cst.Call)
-            if isinstance(call.func, cst.Attribute) and call.func.attr.value == name
-        ]
-        return list(dict.fromkeys((*self.sites(function), *named)))
+        return list(dict.fromkeys((*self.sites(function), *self._by_method.get(function.name.value, ()))))
+
+    @cached_property
+    def _by_method(self) -> dict[str, list[cst.Call]]:
+        found: dict[str, list[cst.Call]] = {}
+        for call in self._tree.nodes(cst.Call):
+            if isinstance(call.func, cst.Attribute):
+                found.setdefault(call.func.attr.value, []).append(call)
+        return found
 
     def arguments(self, call: cst.Call, function: cst.FunctionDef) -> dict[str, cst.BaseExpression]:
         """What a call gives to the parameters by name; without defaults, and nothing that a star may shift."""
