@@ -24,7 +24,7 @@ PAGE = (ROOT / "docs" / "gradlint.md").read_text(encoding="utf-8")
 
 
 def load(name: str) -> Any:
-    yaml = pytest.importorskip("yaml")  # comes with libcst
+    yaml = pytest.importorskip("yaml")  # comes with libcst on most Pythons
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
