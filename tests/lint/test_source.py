@@ -14,7 +14,7 @@ from gradlint.rules import RULES
 from gradlint.settings import Settings
 from gradlint.source import Source
 from gradlint.walk import Tree
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from libcst.metadata import MetadataWrapper, PositionProvider
 
@@ -53,6 +53,7 @@ def test_what_cannot_be_decoded_is_one_clean_error(data: bytes, position: Positi
     assert caught.value.position == position
 
 
+@settings(deadline=None)  # machines differ
 @given(LINES, ENDS, ENDS)
 def test_lines_and_offsets_agree_with_splitting(lines: list[str], end: str, other: str) -> None:
     text = "".join(line + (end if index % 2 else other) for index, line in enumerate(lines))
@@ -172,11 +173,13 @@ def test_syntax_that_only_libcst_knows_is_no_error(monkeypatch: pytest.MonkeyPat
         check_syntax(Source("a.py", "x = = 1\n"))
 
 
+@settings(deadline=None)  # machines differ
 @given(st.binary(max_size=60))
 def test_no_bytes_make_the_linter_crash(data: bytes) -> None:
     assert all(code == "GRD001" for code, _ in _codes(data))
 
 
+@settings(deadline=None)  # machines differ
 @given(st.text(alphabet="abtorch.=()[]:\n \t'\"#init\\éreqd_g", max_size=80))
 def test_no_text_makes_the_linter_crash(text: str) -> None:
     codes = {code for code, _ in _codes(b"import torch, init\n" + text.encode())}
