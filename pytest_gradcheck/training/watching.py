@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: What one close look is made of.
 _PARTS = ("opening", "hooks", "gathering", "charting")
-#: How many times the sentinel's grace close looks have: the first three are worth it in any run.
-_CLOSELY = 4
+#: Close looks up to this step are not asked what they cost, so that short runs say the same on a busy machine.
+_ALWAYS = 2
 
 
 class Watching:
@@ -32,7 +32,7 @@ class Watching:
             every look.
         limits: Where the health rules draw the line.
         reader: How numbers get to the host; None takes what suits the model's device.
-        grace: Seconds that the sentinel is allowed in any case; close looks have four times as many.
+        grace: Seconds that are allowed in any case, for either.
         least: The thinnest look that is allowed.
 
     Attributes:
@@ -51,7 +51,7 @@ class Watching:
     ) -> None:
         self.named = [(name, item) for name, item in model.named_parameters() if item.requires_grad]
         self.budget = Budget(share, grace)
-        self._closely = Budget(None if share is None else share / 2, _CLOSELY * grace)
+        self._closely = Budget(None if share is None else share / 2, grace)
         self.sentinel = Sentinel(self.budget, reader or reader_for(self.named[0][1].device), least)
         self.chart = Chart(self.named, limits)
         self._sampler = Sampler(model, self.named, limits)
@@ -60,12 +60,12 @@ class Watching:
         self._moved: dict[int, set[int]] = {}
 
     def before(self, step: int, last: bool = False) -> Look:
-        """Called before a step's forward: looks closely at steps 0, 1, 2, 4, 8 ... and the last, where allowed.
+        """Called before a step's forward: looks closely at steps 0, 1, 2, and where allowed at 4, 8 ... and the last.
 
         Returns how closely the sentinel will look at the step.
         """
         self._how = self.sentinel.choose()
-        if (last or step & (step - 1) == 0) and self._closely.allows(*_PARTS):
+        if step <= _ALWAYS or ((last or step & (step - 1) == 0) and self._closely.allows(*_PARTS)):
             with self._closely.charge("opening"):
                 self._sampler.open()
                 self._open, self._how = True, Look.FULL
