@@ -77,7 +77,8 @@ def _are_swapped(loss: Loss, ctx: Context) -> bool:
     if _is_prediction(first, ctx) or (isinstance(second, cst.Name) and _TARGET.search(second.value)):
         return False
     named = isinstance(second, cst.Name) and _PREDICTION.search(second.value) is not None
-    return _is_prediction(second, ctx) or (named and _comes_from_data(first, ctx))
+    computed = isinstance(second, cst.Name) and isinstance(ctx.names.value_at(second), cst.Call)
+    return _is_prediction(second, ctx) or (named and computed and _comes_from_data(first, ctx))
 
 
 def _is_prediction(value: cst.BaseExpression | None, ctx: Context) -> bool:
