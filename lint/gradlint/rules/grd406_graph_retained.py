@@ -70,12 +70,20 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _has_backward(each: Accumulation, ctx: Context) -> bool:
     """Whether `backward()` is called of the collected variable in the loop, and nothing frees it in between."""
     calls = [call for call in ctx.tree.nodes(cst.Call) if _differentiates(call, each)]
-    if not any(each.loop in ctx.tree.ancestors(call) for call in calls):
+    near = [call for call in calls if each.loop in ctx.tree.ancestors(call)]
+    if not any(_is_same_value(call, each, ctx) for call in near):
         return False
     reference = ctx.names.reference(each.value)
     if any(ctx.graphs.is_free(binding.value) for binding in reference.bindings if binding.value is not None):
         return False
     return all(given.keyword is None for call in calls for given in call.args)
+
+
+def _is_same_value(backward: cst.Call, each: Accumulation, ctx: Context) -> bool:
+    """Whether nothing binds the variable anew between `backward()` and the statement that collects it."""
+    first, last = sorted((ctx.range(backward).start, ctx.range(each.node).start))
+    bound = (binding.node for binding in ctx.names.reference(each.value).bindings)
+    return not any(first < ctx.range(node).start < last for node in bound)
 
 
 def _differentiates(call: cst.Call, each: Accumulation) -> bool:

@@ -50,6 +50,8 @@ class Evaluations:
             function = self._tree.enclosing(call, cst.FunctionDef, cst.ClassDef, cst.Lambda)
             if not isinstance(function, cst.FunctionDef) or not is_mode_call(call, "eval"):
                 continue
+            if function.name.value in ("forward", "__call__"):
+                continue
             assert isinstance(call.func, cst.Attribute)
             network = place_of(call.func.value, self._names, {})
             found = self._forward(function, network, call) if network is not None else None
@@ -62,9 +64,14 @@ class Evaluations:
         begun = False
         for node in walk(function.body):
             begun = begun or node is after
-            if begun and isinstance(node, cst.Call) and self.calls_network(node, network):
+            if not begun or not isinstance(node, cst.Call):
+                continue
+            if is_mode_call(node, "train") and isinstance(node.func, cst.Attribute):
+                if place_of(node.func.value, self._names, {}) == network:
+                    return None
+            elif self.calls_network(node, network):
                 loops = self.loops_around(node, function)
-                if loops:
+                if loops and loops[0] not in self._tree.ancestors(after):
                     return loops[-1], node
         return None
 
