@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,8 +13,8 @@ import pytest
 from tests.lint.cli.code import BROKEN, CLEAN, LENET, TYPO
 from tests.lint.cli.conftest import Cli, Write
 from tests.lint.cli.notebooks import notebook, prose
-from tests.lint.cli.sarif_schema import LOG
 
+SCHEMA = Path(__file__).parents[1] / "data" / "sarif-2.1.0.json"
 CODES = "GRD201,GRD212,GRD701,GRD703"
 INIT = "from torch.nn import init\n\n\ndef fill(m):\n    init.zeros_(n.bias)\n"
 
@@ -36,9 +35,7 @@ def sarif(cli: Cli, *arguments: str) -> dict[str, Any]:
 
 def validate(log: dict[str, Any]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(log, LOG)
-    if official := os.environ.get("SARIF_SCHEMA"):
-        jsonschema.validate(log, json.loads(Path(official).read_text(encoding="utf-8")))
+    jsonschema.validate(log, json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 def test_sarif_is_valid(cli: Cli, project: None) -> None:
@@ -55,7 +52,7 @@ def test_sarif_is_valid(cli: Cli, project: None) -> None:
         ("runs", 0, "tool", "driver", "name"),
         ("runs", 0, "tool", "driver", "rules", 0, "id"),
         ("runs", 0, "results", 0, "message", "text"),
-        ("runs", 0, "results", 0, "locations", 0, "physicalLocation", "region", "startLine"),
+        ("runs", 0, "results", 0, "fixes", 0, "artifactChanges", 0, "artifactLocation"),
         ("runs", 0, "results", 0, "fixes", 0, "artifactChanges", 0, "replacements"),
     ],
 )
