@@ -19,6 +19,7 @@ from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker
 from pytest_gradcheck.model import Report, Verdict
 from pytest_gradcheck.options import KEY
+from pytest_gradcheck.progress import live
 from pytest_gradcheck.reporting import record
 
 CHECK = "a gradient check"
@@ -66,7 +67,9 @@ class Checker:
         ]
         run = load("pytest_gradcheck.engine", "run", CHECK)
         try:
-            report: Report = run(question, options, *weaker, rerun=rerun(self._item, self._marker))
+            with live(self._item.config, self._item.name) as line:
+                asked = replace(question, progress=line)
+                report: Report = run(asked, options, *weaker, rerun=rerun(self._item, self._marker))
         except UsageProblem as problem:
             raise problem.with_traceback(None)  # noqa: B904  its cause, the user's own error, stays; the engine's frames go
         report = self._with_own_findings(report, question)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ class Question:
         kwargs: Keyword inputs.
         wrt: Names of the tensors to check, or None for the default choice.
         sweeps: Whether to take sweeps for pictures too, at some seventy forwards each.
+        progress: Told what is being done, some hundred times a second at most; None for nobody.
     """
 
     subject: Any
@@ -41,6 +42,7 @@ class Question:
     kwargs: Mapping[str, Any] | None = None
     wrt: Sequence[str] | None = None
     sweeps: bool = False
+    progress: Callable[[str], None] | None = None
 
 
 def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, Any], rerun: str | None = None) -> Report:
@@ -92,7 +94,7 @@ def _run(question: Question, resolved: Resolved, settings: Settings, started: fl
     kwargs = question.kwargs or {}
     with prepared(resolved, question.inputs, kwargs, question.wrt, settings) as subject:
         deadline = Deadline(started + settings.budget) if settings.budget is not None else Deadline()
-        context = Context(subject, settings, deadline)
+        context = Context(subject, settings, deadline, progress=question.progress)
         outcome = _answers(context)
         if subject.padding:
             outcome.findings.append(_padding(subject.padding))
@@ -121,7 +123,7 @@ def _padding(names: Sequence[str]) -> Finding:
 
 
 def _answers(context: Context) -> Outcome:
-    whole = Outcome()
+    whole, left_out = Outcome(), list[str]()
     _ = context.cotangents  # the forward's own problems come first, as what they are
     try:
         _ = context.gradients
@@ -133,8 +135,9 @@ def _answers(context: Context) -> Outcome:
         if check.name not in context.settings.checks:
             continue
         if context.deadline.passed and check.name != "vjp":
-            whole.findings.append(Finding("budget", "warning", f"the budget ended before the check {check.name!r}"))
+            left_out.append(check.name)
             continue
+        context.tell(f"check {check.name}")
         off = any(tensor.verdict > Verdict.INCONCLUSIVE for tensor in whole.tensors)
         if check.name == "second-order" and off:
             continue  # the derivative of a wrong gradient says nothing new
@@ -144,7 +147,22 @@ def _answers(context: Context) -> Outcome:
         # The second oracle confirms what finite differences found; the verdict stays theirs.
         confirms = off and check.name == "native-forward"
         whole.findings += [replace(f, severity="warning") for f in found.findings] if confirms else found.findings
+    if context.deadline.passed:
+        whole.findings.append(_covered(context, whole.tensors, left_out))
     return whole
+
+
+def _covered(context: Context, tensors: Sequence[TensorCheck], left_out: Sequence[str]) -> Finding:
+    """What was seen before the budget ended, and what was not."""
+    measured = [tensor for tensor in tensors if tensor.reason != "budget"]
+    whole = sum(tensor.coverage == 1.0 for tensor in measured)
+    said = f"the budget of {context.settings.budget:g} s ended"
+    if tensors:
+        said += (
+            f": {len(measured)} of {len(tensors)} tensors were compared, {whole} of them element by element, the "
+            f"others by projections or in part"
+        )
+    return Finding("budget", "warning", said + (f"; not run: {', '.join(left_out)}" if left_out else ""))
 
 
 def _backward_raised(subject: Subject, error: Exception) -> Outcome:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 import torch
 
+from pytest_gradcheck.checks.scale import Scale, measured
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, TensorCheck
-from pytest_gradcheck.numerics.directions import generator, inner, signed
-from pytest_gradcheck.numerics.noise import Noise, function_noise
-from pytest_gradcheck.numerics.stencil import calibrated, richardson, sweep
+from pytest_gradcheck.numerics.directions import Tangent, generator, signed, weighted
 from pytest_gradcheck.settings import Settings
 from pytest_gradcheck.subjects.subject import Gradients, Leaf, Subject
-
-#: Error bar, relative to the slope, that lets the slope at large steps speak for a float32 island.
-TIGHT = 1e-4
 
 
 @dataclass
@@ -52,18 +48,38 @@ class Deadline:
         """Whether it is over."""
         return time.monotonic() >= self.at
 
+    def half(self) -> Deadline:
+        """The moment at which half of the time that is left will be over."""
+        now = time.monotonic()
+        return Deadline(now + max(0.0, self.at - now) / 2)
+
 
 class Context:
     """A subject at one point with one random cotangent: its outputs, its gradient and its noise, each computed once."""
 
-    def __init__(self, subject: Subject, settings: Settings, deadline: Deadline, spread: float = 0.0) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        settings: Settings,
+        deadline: Deadline,
+        spread: float = 0.0,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self._progress = progress
         self.subject = subject
         self.settings = settings
         self.deadline = deadline
         #: Largest change of the objective between two equal evaluations; the determinism check measures it.
         self.spread = spread
+        #: Whether batches of evaluations are possible; None while nobody has tried.
+        self.batches: bool | None = None
         #: Positions of the outputs without a graph; `baseline` finds them.
         self.without_graph: list[int] = []
+
+    def tell(self, said: str) -> None:
+        """Says what is being done to whoever follows a long check."""
+        if self._progress is not None:
+            self._progress(said)
 
     @cached_property
     def baseline(self) -> list[torch.Tensor]:
@@ -112,78 +128,41 @@ class Context:
         """`Re <v, f>` at the leaves' present values, less its value at the point of the check."""
         return self.subject.objective(self.baseline, self.cotangents)
 
+    @cached_property
+    def scale(self) -> Scale:
+        """The noise of the objective and the step that suits it."""
+        return measured(self)
+
     @property
     def noise(self) -> float:
         """The error of one value of the objective: measured, and at least the rounding of the outputs."""
-        return self._noises.coarse if self._coarse else self._noises.fine
+        return self.scale.noise
 
     @cached_property
-    def _coarse(self) -> bool:
-        """Whether what looks smooth at the smallest steps is a part frozen in lower precision (a float32 island).
-
-        Noise that shows at larger steps only may also be kinks or a fast oscillation, which larger steps must not
-        average away. Autograd decides: where it agrees with the slope at large steps, tightly, and not with that at
-        small ones, it has seen through the rounding. A wrong gradient agrees with neither.
-        """
-        fine, coarse = self._noises
-        if self.settings.mode == "central" or coarse <= 8 * fine:
-            return False
-        tangents = self.directions("joint")
-        gradients = zip(self.subject.leaves, self.gradients.values, strict=True)
-        claimed = sum(inner(gradient, tangents[leaf]) for leaf, gradient in gradients)
-        with self.subject.along(tangents, self.objective) as line:
-            near, far = sweep(line, fine), sweep(line, coarse)
-        tight = far.bar <= TIGHT * abs(far.value)
-        certified = near.bar <= self.settings.bands[0] * abs(near.value)
-        near_too = certified and abs(near.value - claimed) <= 3 * near.bar
-        return tight and abs(far.value - claimed) <= 3 * far.bar and not near_too
-
-    @cached_property
-    def _noises(self) -> Noise:
+    def rounding(self) -> float:
+        """What rounding the outputs, and the numbers that are moved, makes of one value of the objective."""
         unit = torch.finfo(self.baseline[0].dtype).eps / 2
         pairs = zip(self.cotangents, self.baseline, strict=True)
-        rounding = unit * math.hypot(*(float((v * output)[v != 0].abs().norm()) for v, output in pairs))
-        tangents = self.directions("noise")
-        for leaf, tangent in tangents.items():
-            tangent.mul_(max(1.0, float(leaf.origin.abs().max()) if leaf.origin.numel() else 1.0))
-        with self.subject.along(tangents, self.objective) as line:
-            found = function_noise(line)
-        least = max(rounding, self.spread)
-        return Noise(max(least, found.fine), max(least, found.coarse))
-
-    @cached_property
-    def _calibration(self) -> tuple[float, bool]:
-        """The step for all probes, and whether even the best step's cheap bar cannot certify the lower band.
-
-        Decided once, along a joint direction of all leaves; the scale is the gradient's norm, because the derivative
-        along one direction may be small by chance.
-        """
-        eps, noise, low = self.settings.eps, self.noise, self.settings.bands[0]
-        with torch.no_grad():
-            scale = math.hypot(*(float(value.norm()) for value in self.gradients.values))
-        if self.settings.mode == "central" or not scale > noise / low:
-            return eps, False
-        with self.subject.along(self.directions("joint"), self.objective) as line:
-            if richardson(line, eps, noise).bar <= low * scale:
-                return eps, False
-            best = calibrated(line, noise)
-        fits = best.bar <= low * scale
-        return (best.step if fits else eps), not fits
+        values = (float((v * output)[v != 0].abs().norm()) for v, output in pairs)
+        gradients = zip(self.gradients.values, self.subject.leaves, strict=True)
+        # A table of differences may miss the latter: steps that are multiples of a unit in the last place make none.
+        places = (weighted(gradient, leaf.tensor) for gradient, leaf in gradients)
+        return unit * math.hypot(*values, *(place for place in places if math.isfinite(place)))
 
     @property
     def step(self) -> float:
         """The central step that suits the subject: `eps`, unless the joint direction asks for another."""
-        return self._calibration[0]
+        return self.scale.step
 
     @property
     def rough(self) -> bool:
         """Whether every probe needs a sweep: the function is too noisy, or bends too much, for two steps."""
-        return self._calibration[1]
+        return self.scale.rough
 
-    def directions(self, *words: object) -> dict[Leaf, torch.Tensor]:
+    def directions(self, *words: object) -> dict[Leaf, Tangent]:
         """A random signed tangent per leaf, reproducible from the seed and the words."""
         return {
-            leaf: signed(leaf.tensor, generator(self.settings.seed, *words, leaf.name, leaf.kind))
+            leaf: Tangent(leaf.tensor, generator(self.settings.seed, *words, leaf.name, leaf.kind))
             for leaf in self.subject.leaves
         }
 

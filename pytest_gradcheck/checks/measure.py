@@ -107,10 +107,11 @@ def _measured(context: Context, probes: list[Probe]) -> list[Derivative]:
     together = estimate(context, probes[0].leaf, positions) if positions else None
     if together is not None:
         return together
-    measured = []
+    measured: list[Derivative] = []
     for probe in probes:
         if context.deadline.passed:
             break
+        context.tell(f"{probe.leaf.name}, line {len(measured)} of {len(probes)}")
         measured.append(_estimate(context, probe))
     return measured
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from pytest_gradcheck.checks.base import Context
-from pytest_gradcheck.numerics.directions import generator, inner, signed
+from pytest_gradcheck.numerics.directions import Tangent, generator
 from pytest_gradcheck.numerics.stencil import Line
 from pytest_gradcheck.subjects.subject import Leaf
 
@@ -24,7 +24,7 @@ class Probe:
     leaf: Leaf
     autograd: float
     position: int | None = None
-    tangent: torch.Tensor | None = None
+    tangent: Tangent | None = None
 
     @contextmanager
     def line(self, context: Context) -> Iterator[Line]:
@@ -42,7 +42,7 @@ class Probe:
         if self.position is not None:
             return elements(leaf, gradient, [self.position])[0]
         assert self.tangent is not None
-        return Probe(leaf, inner(gradient, self.tangent), tangent=self.tangent)
+        return Probe(leaf, self.tangent.along(gradient), tangent=self.tangent)
 
 
 def elements(leaf: Leaf, gradient: torch.Tensor, positions: range | list[int]) -> list[Probe]:
@@ -53,12 +53,11 @@ def elements(leaf: Leaf, gradient: torch.Tensor, positions: range | list[int]) -
 
 def tangents(leaf: Leaf, gradient: torch.Tensor, seed: int) -> list[Probe]:
     """Random signed directions over the whole leaf."""
-    drawn = [signed(leaf.tensor, generator(seed, "tangent", leaf.name, leaf.kind, k)) for k in range(TANGENTS)]
-    return [Probe(leaf, inner(gradient, tangent), tangent=tangent) for tangent in drawn]
+    drawn = [Tangent(leaf.tensor, generator(seed, "tangent", leaf.name, leaf.kind, k)) for k in range(TANGENTS)]
+    return [Probe(leaf, tangent.along(gradient), tangent=tangent) for tangent in drawn]
 
 
-def part(leaf: Leaf, gradient: torch.Tensor, tangent: torch.Tensor, first: int, last: int) -> Probe:
+def part(leaf: Leaf, gradient: torch.Tensor, tangent: Tangent, first: int, last: int) -> Probe:
     """The tangent with everything outside of the flat positions `first .. last - 1` set to zero."""
-    masked = torch.zeros_like(tangent)
-    leaf.real(masked).reshape(-1)[first:last] = leaf.real(tangent).reshape(-1)[first:last]
-    return Probe(leaf, inner(gradient, masked), tangent=masked)
+    masked = tangent.part(first, last)
+    return Probe(leaf, masked.along(gradient), tangent=masked)

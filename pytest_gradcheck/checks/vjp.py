@@ -11,6 +11,7 @@ import torch
 
 from pytest_gradcheck.checks import joint, pictures, probes
 from pytest_gradcheck.checks.base import Context, Outcome, names
+from pytest_gradcheck.checks.batched import possible
 from pytest_gradcheck.checks.explain import explain
 from pytest_gradcheck.checks.locate import descend
 from pytest_gradcheck.checks.measure import Comparison, compare, verdict
@@ -27,6 +28,8 @@ ELEMENTS = 256
 WORK = 4_000_000
 #: Custom Functions whose place is named when a module that uses them is wrong.
 SOURCES = 5
+#: ... and, where no batch of evaluations is possible and each costs four calls, up to this much of the same product.
+ALONE = 100_000
 #: Where the function is too noisy for two steps every probe costs a sweep, and fewer are affordable.
 ROUGH_ELEMENTS = 64
 
@@ -56,17 +59,23 @@ class Vjp:
 def check_leaves(context: Context, findings: list[Finding]) -> Iterator[tuple[str, TensorCheck]]:
     """The verdict on every leaf of the context's subject, by name."""
     pairs = list(zip(context.subject.leaves, context.gradients.values, context.gradients.reached, strict=True))
-    certified = joint.certified(context)
-    yield from certified.items()
-    pairs = [pair for pair in pairs if pair[0].name not in certified]
     wanted = {leaf: _elementwise(context, leaf) for leaf, _, _ in pairs}
-    if context.settings.budget is not None:
-        # The cheapest decisive look at everything comes first; elements follow while there is time.
-        for leaf, gradient, reached in pairs:
+    # With a budget the cheapest decisive look at everything comes first; elements follow while there is time.
+    hurried = context.settings.budget is not None
+    certified = joint.certified(context, [leaf for leaf, _, _ in pairs if hurried or not wanted[leaf]])
+    yield from certified.items()
+    for leaf, gradient, reached in pairs if hurried else []:
+        if leaf.name not in certified:
             yield leaf.name, _check(context, leaf, gradient, reached, False, findings)
-        pairs = [pair for pair in pairs if wanted[pair[0]] and not context.deadline.passed]
+    whole = context.deadline
+    # Single elements get half of what is left of a budget: the further checks are cheaper and decide more.
+    context.deadline = whole.half() if hurried else whole
     for leaf, gradient, reached in pairs:
-        yield leaf.name, _check(context, leaf, gradient, reached, wanted[leaf], findings)
+        if leaf.name in certified and not wanted[leaf]:
+            continue
+        if not hurried or (wanted[leaf] and not context.deadline.passed):
+            yield leaf.name, _check(context, leaf, gradient, reached, wanted[leaf], findings)
+    context.deadline = whole
 
 
 def _elementwise(context: Context, leaf: Leaf) -> bool:
@@ -74,7 +83,9 @@ def _elementwise(context: Context, leaf: Leaf) -> bool:
     if mode in ("elementwise", "projection"):
         return mode == "elementwise"
     most = ROUGH_ELEMENTS if context.rough else ELEMENTS
-    return leaf.numel <= most and leaf.numel * max(context.subject.size, 1) <= WORK
+    if leaf.numel > most or leaf.numel * max(context.subject.size, 1) > WORK:
+        return False
+    return context.rough or leaf.numel * context.subject.size <= ALONE or possible(context, leaf)
 
 
 def _check(

@@ -61,10 +61,19 @@ class Ladder(NamedTuple):
     sixth: list[float]
 
 
-def ladder(line: Line, largest: float = 1.6, halvings: int = 33) -> Ladder:
+#: The largest step of a sweep, and how often it is halved: down to 2e-10, and to 3e-15 beside a singularity.
+LARGEST, HALVINGS, DEEPER = 1.6, 33, 16
+
+
+def ladder(line: Line, largest: float = LARGEST, halvings: int = HALVINGS) -> Ladder:
     """The quotients at `largest / 2**k`, k = 0 .. halvings; every value serves all three orders."""
+    return _extrapolated([], line, largest, halvings)
+
+
+def _extrapolated(known: list[float], line: Line, largest: float, halvings: int) -> Ladder:
+    """The ladder whose first quotients are known already."""
     steps = [largest / 2**k for k in range(halvings + 1)]
-    second = [central(line, step) for step in steps]
+    second = known + [central(line, step) for step in steps[len(known) :]]
     fourth = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
     sixth = [(16 * fine - coarse) / 15 for coarse, fine in pairwise(fourth)]
     return Ladder(steps, second, fourth, sixth)
@@ -72,13 +81,32 @@ def ladder(line: Line, largest: float = 1.6, halvings: int = 33) -> Ladder:
 
 #: A claim above this share of its own estimate says nothing, unless noise alone explains it.
 BELIEVABLE = 0.1
+#: Halving the step must bring an estimate at least this much closer to its limit; order two gives 0.25.
+CONTRACTION = 0.6
+
+
+class Rung(NamedTuple):
+    """One estimate of a ladder: what it claims, what noise alone makes of it, and how far its neighbours are."""
+
+    value: float
+    bar: float
+    step: float
+    rough: float
+    before: float
+    after: float
+
+    @property
+    def converges(self) -> bool:
+        """Whether the estimates draw together here: across a pole, a kink or log(0) halving moves them on and on."""
+        return self.after <= max(2 * self.rough, CONTRACTION * self.before)
 
 
 def sweep(line: Line, noise: float) -> Derivative:
     """The best of many steps at order six.
 
     Each rung claims `|R6 - R4 of the next rung| + |R6 - R6 of its neighbours| + 3 noise / step`. Estimates at four
-    steps must agree before a claim is small, so a kink or an oscillation between two rungs cannot fake one. The
+    steps must agree before a claim is small, so a kink or an oscillation between two rungs cannot fake one, and they
+    must draw together as the step shrinks: a step whose stencil reaches across a singularity does not count. The
     smallest claim that smaller steps bear out wins. Steps that leave the domain are passed over.
 
     Args:
@@ -88,34 +116,52 @@ def sweep(line: Line, noise: float) -> Derivative:
     Returns:
         The estimate, or `UNKNOWN` where none is believable.
     """
-    steps, _, fourth, sixth = ladder(line)
+    found = ladder(line)
+    best = _best(_sixths(found, noise), noise)
+    # The smallest steps win where a singularity is about as near as they are: only smaller ones can tell.
+    if not best.step > 16 * found.steps[-1]:
+        found = _extrapolated(found.second, line, LARGEST, HALVINGS + DEEPER)
+        best = _best(_sixths(found, noise), noise)
+    return best
+
+
+def _sixths(found: Ladder, noise: float) -> list[Rung]:
+    steps, _, fourth, sixth = found
     rungs = []
     for k in range(1, len(sixth) - 1):
-        neighbours = max(abs(sixth[k] - sixth[k - 1]), abs(sixth[k] - sixth[k + 1]))
-        claim = abs(sixth[k] - fourth[k + 1]) + neighbours + 3 * noise / steps[k + 2]
-        rungs.append(Derivative(sixth[k], claim, steps[k]))
-    return _best(rungs, noise)
+        before, after = abs(sixth[k] - sixth[k - 1]), abs(sixth[k] - sixth[k + 1])
+        rough = 3 * noise / steps[k + 2]
+        rungs.append(
+            Rung(sixth[k], abs(sixth[k] - fourth[k + 1]) + max(before, after) + rough, steps[k], rough, before, after)
+        )
+    return rungs
 
 
-def _best(rungs: list[Derivative], noise: float) -> Derivative:
+def _best(rungs: list[Rung], noise: float) -> Derivative:
     """The smallest claim that all smaller steps bear out and that is worth believing."""
     rungs = [rung for rung in rungs if math.isfinite(rung.bar)]
     # Beside a kink, a jump or a pole, large steps agree with each other on a slope that the point itself does not have.
     borne_out = [
         rung
         for rung in rungs
-        if all(abs(near.value - rung.value) <= near.bar + rung.bar for near in rungs if near.step < rung.step)
+        if rung.converges
+        and all(abs(near.value - rung.value) <= near.bar + rung.bar for near in rungs if near.step < rung.step)
     ]
     # A derivative of zero has no scale of its own: there a claim counts that noise alone accounts for.
     believable = [rung for rung in borne_out if rung.bar <= max(BELIEVABLE * abs(rung.value), 60 * noise / rung.step)]
-    return min(believable, key=lambda rung: rung.bar, default=UNKNOWN)
+    best = min(believable, key=lambda rung: rung.bar, default=None)
+    return UNKNOWN if best is None else Derivative(best.value, best.bar, best.step)
 
 
 def calibrated(line: Line, noise: float) -> Derivative:
     """The rung whose `richardson` estimate claims the smallest error: a step that suits the function."""
     steps, second, fourth, _ = ladder(line)
-    claims = (abs(value - second[k + 1]) + 3 * noise / steps[k] for k, value in enumerate(fourth))
-    return _best([Derivative(*rung) for rung in zip(fourth, claims, steps, strict=False)], noise)
+    rungs = []
+    for k in range(1, len(fourth) - 1):
+        before, after = abs(fourth[k] - fourth[k - 1]), abs(fourth[k] - fourth[k + 1])
+        rough = 3 * noise / steps[k]
+        rungs.append(Rung(fourth[k], abs(fourth[k] - second[k + 1]) + rough, steps[k], 4 * rough, before, after))
+    return _best(rungs, noise)
 
 
 def one_sided(line: Line, noise: float, side: int, largest: float = 1e-2, halvings: int = 16) -> Derivative:
@@ -128,9 +174,10 @@ def one_sided(line: Line, noise: float, side: int, largest: float = 1e-2, halvin
     second = [2 * fine - coarse for coarse, fine in pairwise(first)]
     third = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(second)]
     rungs = []
-    for k in range(len(third) - 1):
-        claim = abs(third[k] - second[k + 1]) + abs(third[k] - third[k + 1]) + 8 * noise / steps[k + 2]
-        rungs.append(Derivative(third[k], claim, steps[k]))
+    for k in range(1, len(third) - 1):
+        before, after = abs(third[k] - third[k - 1]), abs(third[k] - third[k + 1])
+        rough = 8 * noise / steps[k + 2]
+        rungs.append(Rung(third[k], abs(third[k] - second[k + 1]) + after + rough, steps[k], rough, before, after))
     return _best(rungs, noise)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from pytest_gradcheck.numerics.directions import paired
 from pytest_gradcheck.subjects.forward import Forward
+from pytest_gradcheck.subjects.recurrent import Decomposed
 from pytest_gradcheck.subjects.state import Held
 from pytest_gradcheck.subjects.subject import Leaf
 
@@ -53,7 +54,7 @@ class Batch:
 
         stacked = [buffer.detach().expand(rows, *buffer.shape).clone() for buffer in buffers]
         try:
-            with torch.enable_grad(), warnings.catch_warnings():
+            with torch.enable_grad(), warnings.catch_warnings(), Decomposed():
                 warnings.simplefilter("ignore")  # vmap's own, about the speed of what it has no rule for
                 found: torch.Tensor = torch.vmap(play, randomness="same")(values, *stacked)
         except Exception:  # noqa: BLE001  whatever a subject does not support under vmap, the loop does

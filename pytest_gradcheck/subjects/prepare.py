@@ -51,7 +51,7 @@ def prepared(
             lent = _borrowed(resolved, inputs, kwargs, dtype, device, replayed)
             with _few_threads(size), lent as (module, roots, held), constant_padding(roots) as padding:
                 arguments = Arguments(inputs, kwargs, dtype, device)
-                leaves = _chosen(arguments, _owned(roots), wrt, nothing(inputs, kwargs))
+                leaves = _chosen(arguments, held, _owned(roots), wrt, nothing(inputs, kwargs))
                 held.hold({id(leaf.tensor) for leaf in leaves})
                 compute = Forward(resolved, module, arguments, held, replayed)
                 batch = Batch(compute, held)
@@ -179,7 +179,11 @@ def _owned(roots: Mapping[str, Any]) -> list[tuple[str, torch.Tensor, bool]]:
 
 
 def _chosen(
-    arguments: Arguments, owned: list[tuple[str, torch.Tensor, bool]], wrt: Sequence[str] | None, nothing: str
+    arguments: Arguments,
+    held: state.Held,
+    owned: list[tuple[str, torch.Tensor, bool]],
+    wrt: Sequence[str] | None,
+    nothing: str,
 ) -> list[Leaf]:
     """The leaves: what requires a gradient, or what `wrt` names; `nothing` is what to say where there are none."""
     floating = {name: tensor for name, tensor in arguments.tensors.items() if _differentiable(tensor)}
@@ -197,7 +201,7 @@ def _chosen(
     for name in names:
         _known(name, arguments, floating, parameters)
         tensor, kind = (floating[name], "input") if name in floating else (parameters[name][0], "parameter")
-        leaves.append(Leaf.of(name, tensor.requires_grad_(True), kind))
+        leaves.append(Leaf.of(name, tensor.requires_grad_(True), kind, held.found(tensor)))
     return leaves
 
 

@@ -27,11 +27,16 @@ def untouched(device: torch.device) -> Iterator[None]:
             accelerator.set_rng_state(state, device)
 
 
+#: Evaluations after which a generator of Python's or numpy's that nobody drew from is left alone.
+WATCHED = 3
+
+
 class Replayed:
     """Makes every evaluation draw the same random numbers, so that dropout and noise become deterministic functions.
 
-    The states that follow the seed are made once and set again before every evaluation; that is some microseconds,
-    where seeding anew would cost more than the evaluation of a small layer.
+    The states that follow the seed are made once and set again before every evaluation that finds them moved. Looking
+    is cheap for torch's generator and dear for the others, so those are set again only if an early evaluation moved
+    them: setting all of them every time would cost more than the evaluation of a small layer.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -44,14 +49,28 @@ class Replayed:
         self._python = random.getstate()
         self._numpy: Any = np.random.get_state()
         self._state = self._accelerator.get_rng_state(device) if self._accelerator else None
+        self._watched = WATCHED
+        self._drawn = {"python": False, "numpy": False}
 
     def restart(self) -> None:
         """Sets the global generators to the states that follow the seed."""
-        torch.set_rng_state(self._torch)
-        random.setstate(self._python)
-        np.random.set_state(self._numpy)
+        if not torch.equal(torch.get_rng_state(), self._torch):
+            torch.set_rng_state(self._torch)
+        if self._watched:
+            self._watched -= 1
+            self._drawn["python"] |= random.getstate() != self._python
+            self._drawn["numpy"] |= _numbers(np.random.get_state()) != _numbers(self._numpy)
+        if self._drawn["python"]:
+            random.setstate(self._python)
+        if self._drawn["numpy"]:
+            np.random.set_state(self._numpy)
         if self._accelerator:
             self._accelerator.set_rng_state(self._state, self._device)
+
+
+def _numbers(state: Any) -> list[Any]:
+    """numpy's legacy state in a form that compares: its second item is an array."""
+    return [item.tobytes() if isinstance(item, np.ndarray) else item for item in state]
 
 
 @contextmanager

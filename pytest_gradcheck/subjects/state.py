@@ -79,6 +79,10 @@ class Held:
         """The floating buffers of modules: what a forward may write into."""
         return [buffer for part in self._parts for buffer in part._buffers.values() if _floating(buffer)]
 
+    def found(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """What this very tensor held before it was cast, which is kept for giving it back."""
+        return next((data for own, data, _, _ in self._found if own is tensor), None)
+
     def owns(self, tensor: torch.Tensor) -> bool:
         """Whether this very tensor is a parameter or buffer of a module, so that another can stand in for it."""
         return any(
@@ -91,17 +95,17 @@ class Held:
         slots = [
             (owned, key, tensor)
             for part in (self._parts if instead else ())
-            for owned in (part._parameters, part._buffers)
-            for key, tensor in owned.items()
+            for owned in _tables(part)
+            for key, tensor in (enumerate(owned) if isinstance(owned, list) else owned.items())
             if id(tensor) in instead
         ]
         try:
             for owned, key, tensor in slots:
-                owned[key] = instead[id(tensor)]  # type: ignore[assignment]
+                owned[key] = instead[id(tensor)]
             yield
         finally:
             for owned, key, tensor in slots:
-                owned[key] = tensor  # type: ignore[assignment]
+                owned[key] = tensor
 
     def restore(self) -> None:
         """Undoes what a forward did to buffers and attributes: running statistics never move."""
@@ -158,6 +162,12 @@ def _refill(container: Any, content: Any) -> None:
 
 def _floating(tensor: torch.Tensor | None) -> TypeGuard[torch.Tensor]:
     return tensor is not None and tensor.is_floating_point()
+
+
+def _tables(part: nn.Module) -> list[Any]:
+    """Where one module keeps tensors: recurrent layers hold their parameters once more, in a list of their own."""
+    further = [value for value in part.__dict__.values() if type(value) in (list, dict)]
+    return [part._parameters, part._buffers, *(held for held in further if held is not part._modules)]
 
 
 def _own_tensors(part: nn.Module) -> list[torch.Tensor]:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 
 from pytest_gradcheck.errors import UsageProblem
-from pytest_gradcheck.numerics.directions import paired
+from pytest_gradcheck.numerics.directions import BLOCK, Tangent, paired
 from pytest_gradcheck.numerics.stencil import Line
 
 
@@ -21,7 +21,8 @@ class Leaf:
     Attributes:
         name: Its name in the report.
         tensor: The tensor that the subject really reads; it is moved in place.
-        origin: Its values at the point of the check.
+        origin: Its values at the point of the check; a large parameter's in the precision they were found in, which
+            holds them exactly and costs no second copy.
         kind: "input", "parameter", or "cotangent" in a second-order check.
     """
 
@@ -31,9 +32,10 @@ class Leaf:
     kind: str
 
     @classmethod
-    def of(cls, name: str, tensor: torch.Tensor, kind: str) -> Leaf:
-        """A leaf at the tensor's present values."""
-        return cls(name, tensor, tensor.detach().clone(), kind)
+    def of(cls, name: str, tensor: torch.Tensor, kind: str, found: torch.Tensor | None = None) -> Leaf:
+        """A leaf at the tensor's present values; `found` is what they were cast from, where that is kept anyway."""
+        kept = found is not None and tensor.numel() > BLOCK and found.device == tensor.device
+        return cls(name, tensor, found if kept and found is not None else tensor.detach().clone(), kind)
 
     @property
     def numel(self) -> int:
@@ -81,6 +83,7 @@ class Subject:
         source: "file:line" of its backward or forward, or None.
         size: Numbers that one evaluation reads at least; a crude unit of its cost.
         batch: Evaluates it at many values of one leaf at once, or None where that is never possible.
+        padding: Names of embeddings whose padding row is held constant.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Subject:
         source: str | None = None,
         size: int = 0,
         batch: Batch | None = None,
+        padding: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.leaves = tuple(leaves)
@@ -99,6 +103,7 @@ class Subject:
         self.source = source
         self.size = size
         self.batch = batch
+        self.padding = padding
         self.calls = 0
         #: What the forward raised at a perturbed point, if it did.
         self.raised: str | None = None
@@ -165,13 +170,17 @@ class Subject:
             values[index] = start
 
     @contextmanager
-    def along(self, tangents: Mapping[Leaf, torch.Tensor], objective: Callable[[], float]) -> Iterator[Line]:
+    def along(self, tangents: Mapping[Leaf, torch.Tensor | Tangent], objective: Callable[[], float]) -> Iterator[Line]:
         """The line that moves whole leaves along tangents."""
 
         def line(step: float) -> tuple[float, float]:
             with torch.no_grad():
                 for leaf, tangent in tangents.items():
-                    leaf.tensor.detach().copy_(leaf.origin).add_(tangent, alpha=step)
+                    moved = leaf.tensor.detach().copy_(leaf.origin)
+                    if isinstance(tangent, Tangent):
+                        tangent.shift(moved, step)
+                    else:
+                        moved.add_(tangent, alpha=step)
             return objective(), step
 
         try:

@@ -1,21 +1,29 @@
 """Gradient checks beside `torch.autograd.gradcheck`: time, forward calls and peak memory, each in a process of its own.
 
     python -m tests.benchmarks.gradcheck_speed            # ours and torch's fast mode on the small subjects
-    python -m tests.benchmarks.gradcheck_speed --slow     # torch's slow mode and our element-wise mode too: long
-    python -m tests.benchmarks.gradcheck_speed --large    # AlexNet with 46 M and a transformer with 60 M parameters
+    python -m tests.benchmarks.gradcheck_speed --slow     # torch's slow mode and our element-wise mode too: minutes
+    python -m tests.benchmarks.gradcheck_speed --large    # AlexNet with 46 M and a transformer with 57 M parameters
+    python -m tests.benchmarks.gradcheck_speed ... --only LSTM --write docs/benchmarks.md
 
-Times are the best of three after a warm-up (one, where a check takes over 20 s). Same subjects, parameters and inputs
-for all; ratios are to torch's mode of the same kind. Memory is the process's peak above that of building the subject.
+torch's slow mode needs a quarter of an hour and 16 GB for TransformerEncoderLayer: `--slow` leaves that out unless
+`--all` asks for it. Times are processor seconds on one thread, the best of four with the first to warm up (one, where
+a check takes over 20 s). Same subjects, parameters and inputs for all; ratios are to torch's mode of the same kind.
+Memory is the process's peak above that of building the subject. `--write` replaces the table of that name in a page.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import platform
+import re
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -100,16 +108,16 @@ WAYS: dict[str, Callable[[Made], int]] = {
 
 
 def measured(subject: str, way: str) -> dict[str, float]:
-    """Seconds, forward calls and MiB of one way on one subject; run in a process of its own."""
+    """Processor seconds, forward calls and MiB of one way on one subject; run in a process of its own."""
     torch.manual_seed(0)
     make = {**SMALL, **LARGE}[subject]
     made = make()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     best, calls = float("inf"), 0
     for _ in range(4):
-        started = time.perf_counter()
+        started = time.process_time()
         calls = WAYS[way](made)
-        elapsed = time.perf_counter() - started
+        elapsed = time.process_time() - started
         best = min(best, elapsed)
         if elapsed > 20:
             break
@@ -117,30 +125,66 @@ def measured(subject: str, way: str) -> dict[str, float]:
     return {"seconds": best, "calls": calls, "memory": (after - before) / 1024}
 
 
-def main() -> None:
-    """Measures and prints the table."""
-    if len(sys.argv) == 4 and sys.argv[1] == "--one":
-        print(json.dumps(measured(sys.argv[2], sys.argv[3])))
-        return
-    large = "--large" in sys.argv
-    ways = ["training step", "auto"] if large else ["torch fast", "auto", "projection"]
-    pairs = {"auto": ways[0], "projection": "torch fast", "elementwise": "torch slow"}
-    if "--slow" in sys.argv:
-        ways += ["torch slow", "elementwise"]
-    print(f"{'subject':32}{'way':16}{'seconds':>10}{'ratio':>9}{'calls':>9}{'MiB':>8}")
-    for subject in LARGE if large else SMALL:
+#: Torch's slow mode takes a quarter of an hour here.
+ENDLESS = "TransformerEncoderLayer(64,4)"
+SLOW = ("torch slow", "elementwise")
+BESIDE = {"auto": "torch fast", "projection": "torch fast", "elementwise": "torch slow"}
+HEAD = ("subject", "way", "seconds", "ratio", "forward calls", "MiB")
+
+
+def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    """The table's cells, row after row, as they are measured."""
+    ways = ["training step", "auto"] if arguments.large else ["torch fast", "auto", "projection"]
+    beside = BESIDE | ({"auto": "training step"} if arguments.large else {})
+    for subject in LARGE if arguments.large else SMALL:
+        if arguments.only not in subject:
+            continue
+        slow = arguments.slow and (subject != ENDLESS or arguments.all)
         found: dict[str, dict[str, float]] = {}
-        for way in ways:
+        for way in (*ways, *(SLOW if slow else ())):
             command = [sys.executable, "-m", "tests.benchmarks.gradcheck_speed", "--one", subject, way]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            found[way] = json.loads(output.splitlines()[-1])
-            row = found[way]
-            beside = found.get(pairs.get(way, ""))
-            ratio = f"{row['seconds'] / beside['seconds']:.3g} x" if beside else ""
-            print(
-                f"{subject:32}{way:16}{row['seconds']:>10.4f}{ratio:>9}{row['calls']:>9.0f}{row['memory']:>8.0f}",
-                flush=True,
-            )
+            row = found[way] = json.loads(output.splitlines()[-1])
+            other = found.get(beside.get(way, ""))
+            ratio = f"{row['seconds'] / other['seconds']:.3g} x" if other else ""
+            yield subject, way, f"{row['seconds']:.4f}", ratio, f"{row['calls']:.0f}", f"{row['memory']:.0f}"
+
+
+def write(page: Path, name: str, table: list[tuple[str, ...]]) -> None:
+    """Puts a table into a page between its marks, with the date and the machine."""
+    lines = ["| " + " | ".join(row) + " |" for row in (HEAD, ("---",) * len(HEAD), *table)]
+    said = (
+        f"Measured {datetime.now(timezone.utc):%Y-%m-%d}, torch {torch.__version__}, one thread, {platform.machine()}."
+    )
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    new = "\n".join([start, said, "", *lines, end])
+    old = page.read_text() if page.exists() else "# Benchmarks\n"
+    marked = re.compile(f"{re.escape(start)}.*{re.escape(end)}", re.DOTALL)
+    page.write_text(marked.sub(lambda _: new, old) if marked.search(old) else f"{old.rstrip()}\n\n{new}\n")
+
+
+def main() -> None:
+    """Measures, prints the table, and writes it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--one", nargs=2, metavar=("SUBJECT", "WAY"), help=argparse.SUPPRESS)
+    parser.add_argument("--slow", action="store_true", help="torch's slow mode and our element-wise mode too")
+    parser.add_argument("--large", action="store_true", help="the large subjects, beside a training step")
+    parser.add_argument("--all", action="store_true", help="with --slow: also where it takes a quarter of an hour")
+    parser.add_argument("--only", default="", metavar="TEXT", help="subjects whose name contains this")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measured(*arguments.one)))
+        return
+    print(f"{HEAD[0]:32}{HEAD[1]:16}{HEAD[2]:>10}{HEAD[3]:>10}{HEAD[4]:>15}{HEAD[5]:>8}")
+    table = []
+    for row in rows(arguments):
+        table.append(row)
+        print(f"{row[0]:32}{row[1]:16}{row[2]:>10}{row[3]:>10}{row[4]:>15}{row[5]:>8}", flush=True)
+    if arguments.write:
+        kind = "large" if arguments.large else "slow" if arguments.slow else "small"
+        name = f"{kind} {arguments.only}".strip()
+        write(arguments.write, name, table)
 
 
 if __name__ == "__main__":

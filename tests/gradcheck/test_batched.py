@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pytest_gradcheck import Verdict, check_gradients
-from pytest_gradcheck.checks import batched
+from pytest_gradcheck.checks import batched, measure
 from pytest_gradcheck.model import Report
-from tests.gradcheck.functions import Swish
+from tests.gradcheck.functions import Swish, planted, rewritten
 
 MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "linear": (nn.Linear(6, 5), (3, 6)),
@@ -19,13 +19,17 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "dropout": (nn.Sequential(nn.Linear(6, 5), nn.Dropout(0.5)), (3, 6)),
     "batch norm": (nn.Sequential(nn.Linear(6, 5, bias=False), nn.BatchNorm1d(5)), (4, 6)),
     "complex": (nn.Linear(4, 3, dtype=torch.complex64), (2, 4)),
+    "many elements": (nn.Linear(12, 10), (2, 12)),
+    "lstm": (nn.LSTM(3, 4), (3, 2, 3)),
+    "gru": (nn.GRU(3, 4), (3, 2, 3)),
+    "rnn": (nn.RNN(3, 4, nonlinearity="relu"), (3, 2, 3)),
 }
 
 
 def both(monkeypatch: pytest.MonkeyPatch, subject: Any, x: Tensor) -> tuple[Report, Report, int]:
     """The report with batches, the report without, and how many leaves were measured in a batch."""
     used = []
-    original = batched._part
+    original = batched.estimate
 
     def counted(*arguments: Any) -> Any:
         found = original(*arguments)
@@ -33,7 +37,7 @@ def both(monkeypatch: pytest.MonkeyPatch, subject: Any, x: Tensor) -> tuple[Repo
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(batched, "_part", counted)
+        patch.setattr(measure, "estimate", counted)
         together = check_gradients(subject, x, checks=["vjp"], mode="elementwise")
         patch.setattr(batched, "WORTH", 10**9)
         alone = check_gradients(subject, x, checks=["vjp"], mode="elementwise")
@@ -66,6 +70,49 @@ def test_a_batch_that_computes_something_else_is_not_believed(monkeypatch: pytes
     assert not used
     assert together.tensors == alone.tensors
     assert together.verdict is Verdict.GOOD
+
+
+class Cached(nn.Module):
+    """Reads its weight from where no stand-in can be put."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(20))
+        self.again = lambda: self.weight
+        weight = self.weight
+        self.read = lambda: weight
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read() * x  # type: ignore[no-untyped-call]
+
+
+def test_a_stand_in_that_is_not_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, alone, used = both(monkeypatch, Cached(), torch.rand(20))
+    assert used == 1, "the input can be batched, the weight cannot"
+    assert together.verdict is alone.verdict is Verdict.GOOD
+
+
+@pytest.mark.parametrize("index", [0, 777, 1199])
+def test_one_wrong_element_of_many_is_found_and_named(index: int) -> None:
+    def backward(ctx: Any, *grad: Any) -> Any:
+        found = Swish.backward(ctx, *grad).clone()
+        found.view(-1)[index] *= 1.01
+        return found
+
+    report = check_gradients(rewritten(Swish, backward), torch.randn(1200), mode="elementwise", checks=["vjp"])
+    assert report.verdict is Verdict.WRONG
+    assert report.tensors[0].worst is not None
+    assert report.tensors[0].worst.index == (index,)
+    assert report.tensors[0].coverage == 1.0
+
+
+def test_a_sign_that_is_wrong_everywhere_is_found_in_bulk() -> None:
+    report = check_gradients(planted(Swish, lambda g: -g), torch.randn(600), mode="elementwise", checks=["vjp"])
+    assert report.verdict is Verdict.WRONG
+    assert report.tensors[0].relative_error == pytest.approx(1.0)
 
 
 def test_what_vmap_cannot_run_is_measured_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ import torch
 
 from pytest_gradcheck.model import Verdict
 from pytest_gradcheck.numerics.comparison import judge, relative_error
-from pytest_gradcheck.numerics.directions import generator, inner, signed
+from pytest_gradcheck.numerics.directions import BLOCK, Tangent, generator, inner, signed
 from pytest_gradcheck.numerics.kink import Shape, look_closer
-from pytest_gradcheck.numerics.noise import function_noise
+from pytest_gradcheck.numerics.noise import coarse_noise, fine_noise
 from tests.numerics.test_stencil import line_of
 
 BANDS = (1e-5, 1e-3)
@@ -27,7 +27,7 @@ def vector(*values: float) -> torch.Tensor:
 def test_noise_level_is_found_within_a_factor_of_four(level: float) -> None:
     source = random.Random(0)
     line = line_of(lambda x: math.sin(x) + source.gauss(0, level), 0.4)
-    assert level / 4 < function_noise(line).coarse < 4 * level
+    assert level / 4 < coarse_noise(line) < 4 * level
 
 
 def test_float32_rounding_is_noise() -> None:
@@ -35,12 +35,12 @@ def test_float32_rounding_is_noise() -> None:
         value: float = struct.unpack("f", struct.pack("f", math.sin(x) + 1))[0]
         return value
 
-    assert 1e-9 < function_noise(line_of(rounded, 0.4)).coarse < 1e-6
+    assert 1e-9 < coarse_noise(line_of(rounded, 0.4)) < 1e-6
 
 
 def test_smooth_function_has_rounding_only() -> None:
-    assert function_noise(line_of(math.exp, 0.4)).coarse < 1e-14
-    assert function_noise(line_of(lambda x: 3.0, 0.4)) == (0.0, 0.0)
+    assert max(fine_noise(line_of(math.exp, 0.4)), coarse_noise(line_of(math.exp, 0.4))) < 1e-14
+    assert fine_noise(line_of(lambda x: 3.0, 0.4)) == coarse_noise(line_of(lambda x: 3.0, 0.4)) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,8 @@ def test_smooth_function_has_rounding_only() -> None:
         (lambda x: max(x, 0.0), Shape.KINK),
         (lambda x: abs(x - 3e-6), Shape.SMOOTH),
         (lambda x: x * x + x, Shape.SMOOTH),
+        (lambda x: 1 / (x + 1e-8), Shape.UNCLEAR),  # a jump from afar, not from near
+        (lambda x: 1e-8 * math.log1p(math.exp(min(x / 1e-8, 700))) if x < 5e-6 else x, Shape.UNCLEAR),  # a bend
         (lambda x: math.copysign(1, x), Shape.JUMP),
         (lambda x: x / max(abs(x), 1e-12), Shape.JUMP),
         (lambda x: math.sqrt(x) if x >= 0 else math.nan, Shape.EDGE),
@@ -77,6 +79,25 @@ def test_directions_are_signed_bounded_and_reproducible() -> None:
     assert float(first.abs().min()) >= 0.5
     assert float(first.abs().max()) <= 1.5
     assert abs(float(first.sign().mean())) < 0.1
+
+
+@pytest.mark.parametrize("shape", [(7,), (BLOCK + 1,), (3, BLOCK)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_tangents_are_their_dense_form(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    like = torch.zeros(shape, dtype=dtype)
+    tangent = Tangent(like, generator(3, "t"))
+    dense = tangent.dense()
+    gradient = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    assert tangent.along(gradient) == pytest.approx(inner(gradient, dense))
+    moved = torch.ones(shape, dtype=dtype)
+    tangent.scaled(2.0).shift(moved, 0.5)
+    assert torch.allclose(moved - 1, dense)
+    assert float((torch.view_as_real(dense) if dtype.is_complex else dense).abs().min()) >= 0.25
+    middle = tangent.part(2, 5)
+    assert int((middle.dense() != 0).sum()) in (2, 3)  # a complex element counts twice
+    turned = torch.ones(shape[::-1], dtype=dtype).permute(*range(len(shape))[::-1])
+    tangent.shift(turned, 0.5)
+    assert torch.allclose(turned - 1, 0.5 * dense)
 
 
 def test_inner_product_is_real() -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_gradcheck.numerics.noise import function_noise
+from pytest_gradcheck.numerics.noise import fine_noise
 from pytest_gradcheck.numerics.stencil import Derivative, Line, calibrated, central, one_sided, richardson, sweep
 
-FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+Functions = dict[str, tuple[Callable[[float], float], Callable[[float], float]]]
+FUNCTIONS: Functions = {
     "sin": (math.sin, math.cos),
     "exp": (math.exp, math.exp),
     "cube": (lambda x: x**3, lambda x: 3 * x**2),
@@ -21,6 +22,11 @@ FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
     "quartic": (lambda x: (x - 1) ** 4 + x, lambda x: 4 * (x - 1) ** 3 + 1),
     "rational": (lambda x: 1 / (1 + 25 * x * x), lambda x: -50 * x / (1 + 25 * x * x) ** 2),
     "log": (lambda x: math.log(x + 4), lambda x: 1 / (x + 4)),
+}
+#: Two steps cannot see these; the engine believes two steps only where they agree with autograd.
+SINGULAR: Functions = {
+    "pole": (lambda x: 1 / (x + 2.7000001), lambda x: -1 / (x + 2.7000001) ** 2),
+    "branch": (lambda x: math.sqrt(x + 2.7000001), lambda x: 0.5 / math.sqrt(x + 2.7000001)),
 }
 POINTS = [-2.7 + 0.23 * k for k in range(25)]
 
@@ -47,13 +53,15 @@ def at_eps(line: Line, noise: float) -> Derivative:
     return richardson(line, 1e-5, noise)
 
 
-@pytest.mark.parametrize("estimate", [at_eps, sweep])
-def test_error_bars_are_honest(estimate: Callable[[Line, float], Derivative]) -> None:
+@pytest.mark.parametrize(
+    ("estimate", "functions"), [(at_eps, FUNCTIONS), (sweep, FUNCTIONS | SINGULAR)], ids=["at_eps", "sweep"]
+)
+def test_error_bars_are_honest(estimate: Callable[[Line, float], Derivative], functions: Functions) -> None:
     excesses = []
-    for function, derivative in FUNCTIONS.values():
+    for function, derivative in functions.values():
         for x in POINTS:
             line = line_of(function, x)
-            found = estimate(line, max(function_noise(line).fine, 2**-53 * abs(function(x))))
+            found = estimate(line, max(fine_noise(line), 2**-53 * abs(function(x))))
             excesses.append(abs(found.value - derivative(x)) / found.bar)
     broken, worst = sum(excess > 1 for excess in excesses), max(excesses)
     print(f"{estimate.__name__}: bar broken {broken} times of {len(excesses)}, by at most {worst:.2f} x")
@@ -62,7 +70,8 @@ def test_error_bars_are_honest(estimate: Callable[[Line, float], Derivative]) ->
 
 
 def test_calibrated_step_suits_the_function() -> None:
-    slow, fast = (calibrated(line_of(FUNCTIONS[name][0], 0.3), 1e-16).step for name in ("sin", "fast"))
+    lines = [line_of(FUNCTIONS[name][0], 0.3) for name in ("sin", "fast")]
+    slow, fast = (calibrated(line, fine_noise(line)).step for line in lines)
     assert fast < 1e-6 < slow
 
 
@@ -96,3 +105,16 @@ def test_one_sided_derivative_at_the_edge(side: int) -> None:
 
 def test_displacement_is_what_floating_point_made_of_the_step() -> None:
     assert central(line_of(lambda x: 2 * x, 1e8), 1e-5) == pytest.approx(2, rel=1e-12)
+
+
+@pytest.mark.parametrize("near", [1e-4, 1e-6, 1e-8, 1e-10])
+def test_steps_across_a_pole_do_not_count(near: float) -> None:
+    line = line_of(lambda x: 1 / x if x else math.inf, near)
+    found = sweep(line, max(fine_noise(line, rounding=1e-16 / near), 1e-16 / near))
+    assert abs(found.value + near**-2) <= found.bar
+    assert found.bar <= 1e-5 * near**-2
+
+
+@pytest.mark.parametrize("function", [lambda x: x * math.log(x) if x else 0.0, lambda x: math.sqrt(x)])
+def test_a_quotient_that_never_settles_is_not_believed(function: Callable[[float], float]) -> None:
+    assert one_sided(line_of(function, 0.0), 1e-18, 1).bar == math.inf

@@ -1,0 +1,85 @@
+"""Beside a pole, a branch point or the edge of a domain: right gradients pass, planted wrong ones fail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pytest_gradcheck import Verdict, check_gradients
+
+CASES: dict[str, tuple[Callable[[Tensor], Tensor], list[float]]] = {
+    "reciprocal": (lambda x: 1 / x, [1e-8, 1e-6, 1.0]),
+    "reciprocal, one element": (lambda x: 1 / x, [1e-7]),
+    "reciprocal at the step": (lambda x: 1 / x, [1e-5, 1.0, 2.0]),
+    "both sides of the pole": (lambda x: 1 / x, [1e-6, -3e-6, 0.5]),
+    "pole shifted": (lambda x: 1 / (x - 1e-6), [0.0, 0.5]),
+    "even pole": (lambda x: x**-2, [1e-5, *(1 + 0.1 * k for k in range(40))]),
+    "third power": (lambda x: x**-3, [1e-6, 1.0]),
+    "absolute pole": (lambda x: 1 / x.abs(), [1e-6, 1.0]),
+    "tangent": (torch.tan, [math.pi / 2 - 1e-7, 1.0]),
+    "tangent beyond": (torch.tan, [math.pi / 2 + 1e-6, 1.0]),
+    "logarithm": (torch.log, [1e-7, 1e-3, 1.0]),
+    "near log(0)": (torch.log, [1e-10, 0.3]),
+    "root in the denominator": (torch.rsqrt, [1e-7, 1e-3, 1.0]),
+    "entropy": (lambda x: -(x * x.log()), [1e-9, 0.5]),
+    "arc sine": (torch.asin, [1 - 1e-8, 0.5]),
+    "gamma": (torch.lgamma, [1e-6, -1 + 1e-6, 0.5]),
+}
+FAULTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sign": lambda g: -g,
+    "factor": lambda g: 1.01 * g,
+    "zero": lambda g: 0 * g,
+    "first sign": lambda g: torch.cat([-g[:1], g[1:]]),
+}
+
+
+def faulty(function: Callable[[Tensor], Tensor], fault: Callable[[Tensor], Tensor]) -> Any:
+    """A Function that computes `function` and returns a gradient that `fault` made of the right one."""
+
+    class Faulty(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return function(x)
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            with torch.enable_grad():
+                x = ctx.saved_tensors[0].detach().requires_grad_()
+                return fault(torch.autograd.grad(function(x), x, grad[0])[0])
+
+    return Faulty
+
+
+@pytest.mark.parametrize("mode", ["auto", "projection"])
+@pytest.mark.parametrize("case", CASES)
+def test_right_gradients_pass(case: str, mode: str) -> None:
+    function, values = CASES[case]
+    for seed in range(3):
+        x = torch.tensor(values, dtype=torch.float64)
+        report = check_gradients(function, x, seed=seed, mode=mode, checks=["determinism", "vjp"])
+        assert report.verdict is Verdict.GOOD, str(report)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("mode", ["auto", "projection"])
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_gradients_fail(case: str, mode: str, fault: str) -> None:
+    function, values = CASES[case]
+    for seed in range(2):
+        x = torch.tensor(values, dtype=torch.float64)
+        subject = faulty(function, FAULTS[fault])
+        report = check_gradients(subject, x, seed=seed, mode=mode, checks=["determinism", "vjp"])
+        assert report.verdict is Verdict.WRONG, str(report)
+
+
+@pytest.mark.parametrize("function", [torch.sqrt, torch.log, lambda x: x * x.log()])
+def test_a_point_without_a_derivative_is_no_fault(function: Callable[[Tensor], Tensor]) -> None:
+    report = check_gradients(function, torch.tensor([0.0, 1.0], dtype=torch.float64), checks=["vjp"])
+    assert report.passed, str(report)
+    assert report.verdict is Verdict.INCONCLUSIVE
