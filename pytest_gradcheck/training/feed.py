@@ -36,15 +36,23 @@ class Feed:
         device: Where to put the batches, or None to leave them where they are.
         home: The model's device, on which batches must be.
         single: Whether every step gets the first batch.
+        share: Which one (first) of how many batches (second) is this process's own.
     """
 
-    def __init__(self, batches: Any, device: torch.device | None, home: torch.device, single: bool = False) -> None:
+    def __init__(
+        self,
+        batches: Any,
+        device: torch.device | None,
+        home: torch.device,
+        single: bool = False,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         if isinstance(batches, torch.Tensor) or not hasattr(batches, "__iter__"):
             raise UsageProblem(
                 f"batches is a {type(batches).__name__}, but it must be an iterable of (inputs, targets), "
                 "such as a DataLoader or a list of pairs"
             )
-        self._source, self._device, self.home, self._single = batches, device, home, single
+        self._source, self._device, self.home, self._single, self._share = batches, device, home, single, share
         self._iterator: Iterator[Any] = iter(batches)
         self._given = 0
         self._peeked: Batch | None = None
@@ -67,9 +75,13 @@ class Feed:
             UsageProblem: As `next`.
         """
         if self._peeked is None:
-            self._peeked = self._checked(self._draw())
+            self._peeked = self._checked(self._own())
             self._given += 1
         return self._peeked
+
+    def _own(self) -> Any:
+        mine, of = self._share
+        return [self._draw() for _ in range(of)][mine]
 
     def _draw(self) -> Any:
         for item in self._iterator:

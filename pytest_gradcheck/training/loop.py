@@ -64,6 +64,7 @@ class Loop:
         feed: Feed,
         until: float | None = None,
     ) -> None:
+        self._net, model = plan.team.wrapped(model), plan.team.bare(model)
         self.plan, self.model, self.optimizer, self.feed = plan, model, optimizer, feed
         self._until = until
         self.batch: Batch | None = None
@@ -87,7 +88,7 @@ class Loop:
 
     def run(self) -> None:
         """Train until the steps are done or something fails."""
-        self.model.train()
+        self._net.train()
         try:
             for step in range(self.plan.steps):
                 self.failure = self._step(step)
@@ -102,10 +103,10 @@ class Loop:
             return
         finally:
             self._watching.stop()
-        limits = self.plan.limits
-        self.failure = self._moved_badly() or (underfit(self.loss, limits) if self.plan.overfit else self._collapsed())
-        if self.failure:
-            self.failure = explain(self._scene(self.failure))
+            self._net = self.model
+        limits, losses = self.plan.limits, self.plan.team.mean(self.loss)
+        failure = self._moved_badly() or (underfit(losses, limits) if self.plan.overfit else self._collapsed(losses))
+        self.failure = self.plan.team.verdict(failure and explain(self._scene(failure)))
 
     def report(self, seed: int, seconds: float) -> TrainingReport:
         """What there is to say about this seed so far."""
@@ -127,12 +128,16 @@ class Loop:
             failure=self.failure,
             health=self._watching.health(),
             interrupted=self.interrupted,
-            notes=(f"float16's loss scaling skipped {self.skipped} steps",) if self.skipped else (),
+            notes=(
+                *plan.team.notes,
+                *([f"float16's loss scaling skipped {self.skipped} steps"] if self.skipped else []),
+            ),
         )
 
     def _step(self, step: int) -> Failure | None:
         self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
-        self.batch = batch = self.feed.next()
+        with self.plan.team.alike():
+            self.batch = batch = self.feed.next()
         if step == 0:  # now, and not when its reading is known: this waits for the device
             self._start = self.input_facts()
         how = self._watching.before(step, last=step == self.plan.steps - 1)
@@ -142,9 +147,10 @@ class Loop:
             with self._watching.budget.charge("state"):
                 self.state.take()
         self.model.zero_grad(set_to_none=True)
-        loss = self._forward(batch, step)
+        with self.plan.team.alike():
+            loss = self._forward(batch, step, self._net)
         self._backward(loss, step)
-        failure = self._judged(self._watching.after(step, loss, self.optimizer))
+        failure = self.plan.team.verdict(self._judged(self._watching.after(step, loss, self.optimizer)))
         if failure is None:
             self._update()
         return failure
@@ -180,6 +186,8 @@ class Loop:
         """The failure with the operation and the line that a replay of the step finds, and with its cause."""
         if self._until is not None:
             return failure  # a trial: only whether it fails is asked
+        if not self.plan.team.may_replay(self.model):
+            return explain(self._scene(failure))
         scale = None if self._scaler is None else torch.tensor(self.scale, device=self._home)
         failure, seen = inquire(
             failure,
@@ -212,9 +220,9 @@ class Loop:
             outputs = forward(self.model, batch, step)
             return float((self.plan.loss or F.cross_entropy)(outputs, batch.targets))
 
-    def _forward(self, batch: Batch, step: int) -> torch.Tensor:
+    def _forward(self, batch: Batch, step: int, net: nn.Module | None = None) -> torch.Tensor:
         with torch.autocast(self._home, dtype=self.plan.amp, enabled=self.plan.amp is not None):
-            outputs = forward(self.model, batch, step)
+            outputs = forward(net or self.model, batch, step)
             loss = objective(self.plan.loss, outputs, batch.targets, step)
         if self._classes is None:
             self._classes = class_count(outputs, batch.targets)
@@ -225,6 +233,7 @@ class Loop:
         try:
             torch.autograd.backward(total if self._scaler is None else self._scaler.scale(total))
         except Exception as error:
+            self.plan.team.blamed(error)
             raise UsageProblem(f"the backward raised {type(error).__name__} at step {step}: {error}") from error
         if self._scaler is not None:
             self._scaler.unscale_(self.optimizer)
@@ -259,11 +268,11 @@ class Loop:
             self.plan.steps - 1, "optimizer", "parameter", kind, name.rpartition(".")[0], name, evidence=evidence
         )
 
-    def _collapsed(self) -> Failure | None:
+    def _collapsed(self, losses: list[float]) -> Failure | None:
         tables = (item.weight for item in self.model.modules() if isinstance(item, (nn.Embedding, nn.EmbeddingBag)))
         sparse = set(map(id, tables))
         return collapsed(
-            self.loss,
+            losses,
             self._classes,
             [item.grad for item in self._parameters if item.grad is not None and id(item) not in sparse],
             self.plan.limits,

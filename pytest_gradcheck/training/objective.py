@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from pytest_gradcheck.errors import UsageProblem
 
@@ -32,8 +33,9 @@ def forward(model: nn.Module, batch: Batch, step: int) -> Any:
     except UsageProblem:
         raise
     except Exception as error:
+        owner = model.module if isinstance(model, DistributedDataParallel) else model
         raise UsageProblem(
-            f"the forward of {type(model).__name__} raised {type(error).__name__} at step {step} "
+            f"the forward of {type(owner).__name__} raised {type(error).__name__} at step {step} "
             f"on inputs {batch.shape()}: {error}"
         ) from error
 

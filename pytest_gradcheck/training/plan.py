@@ -12,6 +12,7 @@ from torch import nn
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.training.budget import GRACE
+from pytest_gradcheck.training.distributed import Alone
 from pytest_gradcheck.training.optimizers import Rate, checked_rate
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ AMP_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 class Plan:
     """All that `train_smoke` was asked, the same for every seed; the fields are its arguments.
 
-    But for `reader`, which makes what reads numbers from the device (None takes what suits the device), and `grace`,
-    the seconds of watching that are always allowed.
+    But for `reader`, which makes what reads numbers from the device (None takes what suits the device), `grace`,
+    the seconds of watching that are always allowed, and `team`, the ranks that train together.
     """
 
     model: nn.Module | Callable[[], nn.Module]
@@ -47,6 +48,7 @@ class Plan:
     bundle: Path | None = None
     reader: Callable[[], Reader] | None = None
     grace: float = GRACE
+    team: Alone = field(default_factory=Alone)
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module) and (isinstance(self.model, torch.Tensor) or not callable(self.model)):

@@ -15,6 +15,7 @@ from torch import nn
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.training.bundle import bundled
+from pytest_gradcheck.training.distributed import shared
 from pytest_gradcheck.training.feed import Feed
 from pytest_gradcheck.training.loop import Loop
 from pytest_gradcheck.training.objective import Loss, forward
@@ -98,6 +99,8 @@ def train_smoke(
     )  # fmt: skip
     if remedies not in (None, "auto", "all"):
         raise UsageProblem(f'remedies is {remedies!r}, but it must be "auto", "all" or None')
+    plan = shared(plan)
+    remedies = None if plan.team.notes else remedies
     if seeds is None:
         return _remedied(*_run(plan, seed), plan, remedies)
     if not seeds:
@@ -154,10 +157,12 @@ def _once(plan: Plan, seed: int, until: float | None = None) -> tuple[TrainingRe
         raise UsageProblem(f"seed is {seed!r}, but it must be a whole number of at least 0")
     start = time.perf_counter()
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed):
-        model = plan.build()
-        home = plan.device or next(model.parameters()).device
-        feed = Feed(plan.batches, plan.device, home, plan.overfit)
-        _materialise(model, feed)
+        plan.team.meet(f"a smoke run of {plan.steps} steps with seed {seed}")
+        with plan.team.alike():
+            model = plan.build()
+            home = plan.device or next(model.parameters()).device
+            feed = Feed(plan.batches, plan.device, home, plan.overfit, plan.team.share(plan.batches))
+            _materialise(model, feed)
         with _as_found(model, plan):
             if plan.device is not None:
                 model.to(plan.device)
