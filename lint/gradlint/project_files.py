@@ -216,6 +216,6 @@ def _digest(facts: FileFacts) -> str:
         (name, one.name, one.bases, *map(sorted, (one.methods, one.attributes, one.names, one.made)), one.dynamic)
         for name, one in sorted(facts.classes.items())
     ]
-    functions = (sorted(facts.functions), sorted(facts.inits.items()))
+    functions = (sorted(facts.functions), sorted(facts.inits.items()), sorted(facts.gradient_words.items()))
     said = (sorted(facts.imports.items()), facts.star_imports, classes, *functions)
     return hashlib.sha256(repr(said).encode(errors="replace")).hexdigest()[:16]

@@ -98,4 +98,4 @@ class Unit:
     @cached_property
     def loops(self) -> TrainingLoops:
         """The training loops."""
-        return TrainingLoops(self.tree, self.names, self.calls, Optimizers(self.names, self.origins))
+        return TrainingLoops(self.tree, self.names, self.calls, Optimizers(self.names, self.origins), self.project)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import libcst as cst
 import pytest
 from gradlint.semantics.optimizers import Sure
+from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.project_cst import unit_facts
 from gradlint.semantics.training_loop import concerns
 
 from tests.lint.linting import node, unit
@@ -124,3 +126,43 @@ def test_how_sure_it_is_that_something_is_an_optimizer(expression: str, sure: Su
 )
 def test_frameworks_that_zero_for_the_user(line: str, expected: bool) -> None:
     assert unit(f"{line}\n{HEAD}").loops.has_framework is expected
+
+
+HELPERS = """
+def clear(optimizer):
+    # optimizer.step() comes later
+    optimizer.zero_grad(set_to_none=True)
+
+def adjust_learning_rate(optimizer, epoch):
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1 ** epoch
+
+def both(model, optimizer, x):
+    model(x).backward()
+    optimizer.zero_grad()
+
+def by_hand(model):
+    for p in model.parameters():
+        p.grad = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("helpers.clear(optimizer)", "zero"),
+        ("helpers.adjust_learning_rate(optimizer, 3)", ""),
+        ("helpers.both(net, optimizer, x)", "opaque"),
+        ("helpers.by_hand(net)", "opaque"),
+        ("helpers.missing(optimizer)", "opaque"),
+    ],
+)
+@pytest.mark.parametrize("read", ["ast", "libcst"])
+def test_helpers_of_other_files_of_the_project(call: str, expected: str, read: str) -> None:
+    facts = file_facts(HELPERS, "helpers") if read == "ast" else unit_facts(unit(HELPERS, module="helpers"))
+    assert facts is not None
+    project = ProjectIndex.of([facts])
+    (loop,) = unit(f"import helpers\n{HEAD}\nfor x in data:\n {call}\n optimizer.step()", project=project).loops.loops
+    *before, step = loop.events
+    assert " ".join(event.kind.value for event in before) == expected
+    assert all(event.place == step.place for event in before if event.place is not None)

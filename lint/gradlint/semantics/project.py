@@ -14,6 +14,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Final
 
 from gradlint.semantics.class_facts import ClassFacts, read_class
+from gradlint.semantics.gradient_words import gradient_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +28,7 @@ _FILLING: Final = re.compile(r"(?:uniform|normal|orthogonal|constant|ones|zeros|
 class FileFacts:
     """What one file offers to others: names it imports (name to full name), its classes and functions.
 
-    `inits` holds the text of the functions that fill tensors in place.
+    `inits` holds the text of the functions that fill tensors in place, `gradient_words` what others say of gradients.
     """
 
     module: str
@@ -36,6 +37,7 @@ class FileFacts:
     classes: Mapping[str, ClassFacts] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
     inits: Mapping[str, str] = field(default_factory=dict)
+    gradient_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,13 @@ class ProjectIndex:
             return None
         return self.files[module].inits[rest], self.files[module].imports
 
+    def gradient_words(self, name: str) -> tuple[str, ...] | None:
+        """What the function of a full name says of gradients; None where it is no function of the project."""
+        module, rest = self._split(self.resolve(name))
+        if module is None or rest not in self.files[module].functions:
+            return None
+        return self.files[module].gradient_words.get(rest, ())
+
 
 def file_facts(text: str, module: str, *, is_package: bool = False) -> FileFacts | None:
     """The facts of a file, from `ast`; None where the running Python cannot parse it (ask libcst then)."""
@@ -122,6 +131,7 @@ class _Reader:
         definitions = [statement for statement in top if isinstance(statement, ast.ClassDef)]
         own = {definition.name for definition in definitions}
         functions = [statement for statement in top if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        places = [(one.name, one.lineno, one.end_lineno or one.lineno) for one in functions]
         return FileFacts(
             self._module,
             self._imports,
@@ -131,7 +141,8 @@ class _Reader:
                 for one in definitions
             },
             frozenset(function.name for function in functions),
-            init_texts(text, ((one.name, one.lineno, one.end_lineno or one.lineno) for one in functions)),
+            init_texts(text, places),
+            gradient_words(text, places),
         )
 
     def _read_class(self, definition: ast.ClassDef, own: set[str]) -> ClassFacts:

@@ -8,6 +8,7 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.class_contents import class_contents
+from gradlint.semantics.gradient_words import gradient_words
 from gradlint.semantics.project import FileFacts, init_texts
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def unit_facts(unit: Unit) -> FileFacts:
         {one.node.name.value: class_contents(one, unit.names) for one in unit.classes.all if one.name in own},
         frozenset(name for name, places in bindings.items() if places[0].kind is BindingKind.FUNCTION),
         init_texts(unit.source.text, _functions(unit)),
+        gradient_words(unit.source.text, _functions(unit)),
     )
 
 

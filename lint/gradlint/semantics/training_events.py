@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
+from gradlint.semantics.gradient_words import TOUCHING
 from gradlint.semantics.receiver_places import inside, place_of
 from gradlint.walk import children, walk
 from gradlint.words import words
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gradlint.names import Names
     from gradlint.semantics.local_calls import LocalCalls
     from gradlint.semantics.optimizers import Optimizers
+    from gradlint.semantics.project import ProjectIndex
     from gradlint.semantics.receiver_places import Known, ReceiverPlace
 
 _DEEPEST: Final = 4
@@ -27,7 +28,6 @@ _MOST: Final = 300  # events of one stretch that are still followed
 _CLIPS: Final = words("torch.nn.utils.clip_grad_norm_ torch.nn.utils.clip_grad_value_ torch.nn.utils.clip_grad_norm")
 # Receivers of a `backward(loss)` that do more than differentiate, and words of helpers that may touch gradients.
 _ENGINES: Final = words("self accelerator fabric engine model_engine trainer amp manager strategy plugin booster")
-_TOUCHING: Final = re.compile(r"zero|grad|optim|(?:^|_)step|train|update|backward|closure|learn|(?:^|_)fit|clear|reset")
 _ACTING: Final = frozenset({cst.Call, cst.AssignTarget, cst.AugAssign, cst.AnnAssign})
 _HARMLESS: Final = words(
     "train eval parameters named_parameters state_dict item detach cpu cuda to append format write add_scalar size"
@@ -81,8 +81,8 @@ class Event:
 class TrainingEvents:
     """Reads the events of suites of one file."""
 
-    def __init__(self, names: Names, calls: LocalCalls, optimizers: Optimizers) -> None:
-        self._names, self._calls, self._optimizers = names, calls, optimizers
+    def __init__(self, names: Names, calls: LocalCalls, optimizers: Optimizers, project: ProjectIndex) -> None:
+        self._names, self._calls, self._optimizers, self._project = names, calls, optimizers, project
         self._quiet: dict[cst.FunctionDef, bool] = {}
         self._acting: dict[cst.CSTNode, list[cst.CSTNode]] = {}
 
@@ -132,6 +132,10 @@ class TrainingEvents:
             yield replace(event, arms=arms)
             return
         function = self._calls.target(call)
+        elsewhere = self._elsewhere(call) if function is None else None
+        if elsewhere is not None:
+            yield from (replace(each, arms=arms) for each in self._told(elsewhere, call, known))
+            return
         if function is None or function in through or len(through) >= _DEEPEST:
             if self._may_touch(call) or function is not None:
                 yield Event(EventKind.OPAQUE, call, arms=arms)
@@ -141,6 +145,19 @@ class TrainingEvents:
         given = inside(call, function, self._names, self._calls, known)
         for inner in self._suite(function.body.body, arms, given, (*through, function)):
             yield replace(inner, via=call)
+
+    def _elsewhere(self, call: cst.Call) -> tuple[str, ...] | None:
+        """What a function of another file says of gradients; None where the call is of anything else."""
+        name = self._names.full_name(call.func)
+        return self._project.gradient_words(name) if name is not None else None
+
+    def _told(self, said: tuple[str, ...], call: cst.Call, known: Known) -> Iterator[Event]:
+        """The events of a function of another file: none, the zeroing of the one optimizer it is given, or opaque."""
+        given = [each.value for each in call.args if self._optimizers.sure(each.value)]
+        if said == ("zero_grad",) and len(given) == 1:
+            yield self._of_receiver(EventKind.ZERO, call, given[0], known)
+        elif said:
+            yield Event(EventKind.OPAQUE, call)
 
     def _closure(self, call: cst.Call, arms: Arms, known: Known, through: Through) -> Iterator[Event]:
         """What the function given to `step(closure)` does."""
@@ -213,7 +230,7 @@ class TrainingEvents:
         given = [each.value for each in call.args]
         if any(self._optimizers.sure(each) or self._names.self_class(each) is not None for each in given):
             return True
-        return self._calls.is_unknown_method(call) or _TOUCHING.search(name) is not None
+        return self._calls.is_unknown_method(call) or TOUCHING.search(name) is not None
 
 
 def _parts(statement: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradlint.names import Names
     from gradlint.semantics.local_calls import LocalCalls
     from gradlint.semantics.optimizers import Optimizers
+    from gradlint.semantics.project import ProjectIndex
     from gradlint.semantics.receiver_places import ReceiverPlace
     from gradlint.walk import Tree
 
@@ -68,10 +69,12 @@ def _in_loop(event: Event) -> bool:
 class TrainingLoops:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names, calls: LocalCalls, optimizers: Optimizers) -> None:
+    def __init__(
+        self, tree: Tree, names: Names, calls: LocalCalls, optimizers: Optimizers, project: ProjectIndex
+    ) -> None:
         self._tree, self._names = tree, names
         self.optimizers = optimizers
-        self._events = TrainingEvents(names, calls, optimizers)
+        self._events = TrainingEvents(names, calls, optimizers, project)
 
     @cached_property
     def has_framework(self) -> bool:
