@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pytest_gradcheck import launch
 from pytest_gradcheck.errors import GradcheckWarning, GradientMismatch, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker
@@ -141,7 +142,7 @@ def rerun(item: pytest.Item, marker: Marker | None = None) -> str:
     """The command that repeats an item's check with the same seed, from the directory pytest was called in."""
     file, _, rest = item.nodeid.partition("::")
     node = f"{os.path.relpath(item.config.rootpath / file, item.config.invocation_params.dir)}::{rest}"
-    words = ["pytest", shlex.quote(node), "--gradcheck", f"--gradcheck-seed={seed(item, marker)}"]
+    words = [*launch.command(), "pytest", shlex.quote(node), "--gradcheck", f"--gradcheck-seed={seed(item, marker)}"]
     return " ".join([*words, *item.config.stash[KEY].spelled()])
 
 

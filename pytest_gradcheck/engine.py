@@ -17,11 +17,16 @@ from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
 from pytest_gradcheck.settings import DEFAULT_EPS, Settings, resolve
 from pytest_gradcheck.subjects import tree
+from pytest_gradcheck.subjects.collective import Crowd
 from pytest_gradcheck.subjects.forward import FirstForwardRaised
+from pytest_gradcheck.subjects.meeting import meeting
 from pytest_gradcheck.subjects.prepare import prepared
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.resolve import resolve as resolve_subject
 from pytest_gradcheck.subjects.subject import Subject
+
+#: Checks that ask nothing but values and gradients, which is what ranks can compute together.
+ACROSS = ("determinism", "vjp")
 
 
 @dataclass(frozen=True)
@@ -92,15 +97,38 @@ def _asked(
 
 def _run(question: Question, resolved: Resolved, settings: Settings, started: float) -> Report:
     kwargs = question.kwargs or {}
-    with prepared(resolved, question.inputs, kwargs, question.wrt, settings) as subject:
-        deadline = Deadline(started + settings.budget) if settings.budget is not None else Deadline()
-        context = Context(subject, settings, deadline, progress=question.progress)
-        outcome = _answers(context)
-        if subject.padding:
-            outcome.findings.append(_padding(subject.padding))
-        device = subject.leaves[0].tensor.device
-        calls = subject.calls
-        tensors, sweep = with_sweeps(context, outcome) if question.sweeps else (outcome.tensors, None)
+    inputs, wrt = question.inputs, question.wrt
+    asked = f"{resolved.name} with seed {settings.seed}"
+    with meeting(asked) as meet, prepared(resolved, inputs, kwargs, wrt, settings) as subject:
+        crowd = meet(subject)
+        if crowd is None:
+            return _measured(question, resolved, settings, started, subject)
+        fewer, said = _across(crowd, settings)
+        report = crowd.answer(lambda whole: _measured(question, resolved, fewer, started, whole))
+        return replace(report, findings=(*report.findings, said))
+
+
+def _across(crowd: Crowd, settings: Settings) -> tuple[Settings, Finding]:
+    """The settings with those checks only that a function of several processes can answer, and what is to be said."""
+    fewer = tuple(name for name in settings.checks if name in ACROSS) or ("vjp",)
+    left = [name for name in settings.checks if name not in fewer]
+    said = (
+        f"the subject calls {', '.join(crowd.collectives)}: it was checked as one function of the tensors of all "
+        f"{crowd.ranks.size} ranks, and of the sum over them"
+    )
+    missing = f"; not run across ranks: {', '.join(left)}" if left else ""
+    return replace(settings, checks=fewer), Finding("collective", "info", said + missing)
+
+
+def _measured(question: Question, resolved: Resolved, settings: Settings, started: float, subject: Subject) -> Report:
+    deadline = Deadline(started + settings.budget) if settings.budget is not None else Deadline()
+    context = Context(subject, settings, deadline, progress=question.progress)
+    outcome = _answers(context)
+    if subject.padding:
+        outcome.findings.append(_padding(subject.padding))
+    device = subject.leaves[0].tensor.device
+    calls = subject.calls
+    tensors, sweep = with_sweeps(context, outcome) if question.sweeps else (outcome.tensors, None)
     return Report(
         subject=resolved.name,
         tensors=tuple(tensors),

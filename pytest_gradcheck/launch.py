@@ -34,6 +34,17 @@ def on_this_machine(environment: Mapping[str, str] | None = None) -> tuple[int, 
     return _number(worker, 0), max(1, _number(known.get("PYTEST_XDIST_WORKER_COUNT"), 1))
 
 
+def own_device(name: str, count: int) -> str:
+    """The device that a name without an index means here: with several of them the processes take them in turn.
+
+    Args:
+        name: "cuda" or another kind of device, with or without an index.
+        count: How many of that kind this machine has.
+    """
+    number, processes = on_this_machine()
+    return f"{name}:{number % count}" if ":" not in name and count > 1 and processes > 1 else name
+
+
 def command(environment: Mapping[str, str] | None = None) -> list[str]:
     """The words before `pytest` that start as many ranks again; none where this process is alone."""
     size = ranks(environment)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gradcheck import collect, github, hooks, options, smoke_marks, summary
+from pytest_gradcheck import collect, github, hooks, launch, options, smoke_marks, summary, workers
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
@@ -45,11 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", smoke_marks.HELP)
     config.pluginmanager.register(smoke_marks.SmokeMarks(), "gradcheck-smoke")
     config.stash[KEY] = parsed = options.parse(config)
-    if parsed.records:
+    if parsed.enabled or parsed.records:
+        workers.set_up(config)
+        workers.divide_threads()
+    if parsed.records and launch.rank() == 0:
         from pytest_gradcheck.reporting import Reporter
 
         config.pluginmanager.register(Reporter(config, parsed.reports, parsed.tensorboard), "gradcheck-report")
-    if github.running() and not hasattr(config, "workerinput"):
+    if github.running() and not hasattr(config, "workerinput") and launch.rank() == 0:
         annotator = github.Annotator(config.rootpath, config.invocation_params.dir)
         config.pluginmanager.register(annotator, "gradcheck-github")
 
@@ -178,6 +181,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture
 def gradcheck_device(request: pytest.FixtureRequest) -> str:
     """The device under test: what `--gradcheck-device` asks for, else "cpu". Skips where this machine lacks it."""
+    workers.divide_threads()
     asked = request.config.stash[KEY].devices
     return _available(getattr(request, "param", asked[0] if asked else None)) or "cpu"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_gradcheck import launch
 from pytest_gradcheck.errors import TrainingFailure
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.smoke_marks import forced_remedies
@@ -39,7 +40,7 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
         from dataclasses import replace
 
         report = train(model, batches, **{"device": gradcheck_device, **options, **forced_remedies(request.config)})
-        report = replace(report, rerun=f'pytest "{request.node.nodeid}"')
+        report = replace(report, rerun=" ".join([*launch.command(), f'pytest "{request.node.nodeid}"']))
         _record(request, report)
         if not report.passed:
             raise TrainingFailure(str(report), report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.launch import own_device
 
 
 def find(name: str) -> torch.device:
@@ -17,7 +18,13 @@ def find(name: str) -> torch.device:
         return torch.device(next((kind for kind in ("cuda", "mps", "xpu") if available(kind)), "cpu"))
     if not available(name):
         raise UsageProblem(f"device {name!r} is not available on this machine")
-    return torch.device(name)
+    return torch.device(own_device(name, _count(name)))
+
+
+def _count(kind: str) -> int:
+    """How many devices of a kind this machine has; 1 where they have no number."""
+    module = getattr(torch, kind, None)
+    return int(module.device_count()) if kind in ("cuda", "xpu") and module is not None else 1
 
 
 def available(name: str) -> bool:

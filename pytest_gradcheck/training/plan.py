@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.launch import own_device
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.training.budget import GRACE
 from pytest_gradcheck.training.distributed import Alone
@@ -113,7 +114,8 @@ def device_of(device: str | torch.device | None) -> torch.device | None:
     if device is None:
         return None
     try:
-        where = torch.empty(0, device=device).device  # with its index, as the tensors there will name it
+        name = own_device("cuda", torch.cuda.device_count()) if device == "cuda" else device
+        where = torch.empty(0, device=name).device  # with its index, as the tensors there will name it
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageProblem(f"device {str(device)!r} cannot be used here: {reason}") from error
