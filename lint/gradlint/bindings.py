@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gradlint.walk import Tree
 
 _COMPREHENSIONS = (cst.GeneratorExp, cst.ListComp, cst.SetComp, cst.DictComp)
+_OPENING = frozenset((cst.FunctionDef, cst.ClassDef, cst.Lambda, cst.TypeAlias, *_COMPREHENSIONS))
 
 
 class Scopes:
@@ -31,18 +32,22 @@ class Scopes:
 
     def of(self, node: cst.CSTNode) -> Scope:
         """The scope in which a node is evaluated (for a function or class: in which it is defined)."""
-        below, child, above = node, node, self._tree.parent(node)
-        annotated = isinstance(node, cst.Annotation)
-        while above is not None:
-            if isinstance(above, cst.IndentedBlock):
-                if above not in self._blocks:
-                    self._blocks[above] = self.of(above)
-                return self._blocks[above]
-            entered = self._entered(above, child, below, annotated)
-            if entered is not None:
-                return entered
-            annotated = annotated or isinstance(above, cst.Annotation)
-            below, child, above = child, above, self._tree.parent(above)
+        below = child = node
+        annotated = type(node) is cst.Annotation
+        for above in self._tree.ancestors(node):
+            kind = type(above)
+            if kind is cst.IndentedBlock:
+                known = self._blocks.get(above)
+                if known is None:
+                    self._blocks[above] = known = self.of(above)
+                return known
+            if kind in _OPENING:
+                entered = self._entered(above, child, below, annotated)
+                if entered is not None:
+                    return entered
+            elif kind is cst.Annotation:
+                annotated = True
+            below, child = child, above
         return self.module
 
     def inside(self, node: cst.CSTNode) -> Scope:

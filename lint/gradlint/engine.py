@@ -8,7 +8,7 @@ from gradlint.errors import UnreadableFile
 from gradlint.own import own_violation
 from gradlint.own import unreadable as unreadable
 from gradlint.own import with_fingerprints as with_fingerprints
-from gradlint.parse import check_syntax, parse
+from gradlint.parse import check_syntax, collector_paused, parse
 from gradlint.rule import Context, Rule
 from gradlint.rules import CRASH
 from gradlint.source import Source
@@ -46,13 +46,18 @@ def lint_source(
         if not able:
             check_syntax(source)
             return []
-        unit = Unit(source, parse(source), project)
-        found = [violation for rule in able for violation in _run(rule, unit, settings)]
+        with collector_paused():  # the tree is gone, or at least unused, when collecting begins again
+            found = _found(source, settings, able, project)
     except UnreadableFile as problem:
         return [unreadable(source.path, problem)]
     except RecursionError:
         return [unreadable(source.path, UnreadableFile("nested too deeply to be analysed"))]
     return with_fingerprints(sorted(dict.fromkeys(found), key=lambda violation: violation.sort_key), source)
+
+
+def _found(source: Source, settings: Settings, rules: Sequence[Rule], project: ProjectIndex | None) -> list[Violation]:
+    unit = Unit(source, parse(source), project)
+    return [violation for rule in rules for violation in _run(rule, unit, settings)]
 
 
 def _run(rule: Rule, unit: Unit, settings: Settings) -> list[Violation]:

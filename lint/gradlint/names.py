@@ -88,10 +88,13 @@ class Names:
         is_package: bool = False,
         elsewhere: Callable[[str], str] | None = None,
     ) -> None:
-        self._tree = tree
+        self.tree = tree
         self._module = module
         self._elsewhere = elsewhere or (lambda name: name)
         self._full: dict[cst.CSTNode, str | None] = {}
+        self._looked_up: dict[tuple[str, Scope], Reference] = {}
+        self._canonical: dict[str, str] = {}
+        self._selves: dict[Binding, cst.ClassDef | None] = {}
         self.scopes = Scopes(tree, module, is_package=is_package)
 
     def reference(self, name: cst.Name) -> Reference:
@@ -100,6 +103,12 @@ class Names:
 
     def lookup(self, name: str, scope: Scope) -> Reference:
         """What a name would refer to in a scope."""
+        key = name, scope
+        if key not in self._looked_up:
+            self._looked_up[key] = self._look_up(name, scope)
+        return self._looked_up[key]
+
+    def _look_up(self, name: str, scope: Scope) -> Reference:
         found = scope.find(name)
         if found is not None:
             return Reference(name, Standing.BOUND, found, tuple(found.bindings[name]))
@@ -112,7 +121,7 @@ class Names:
         module = self.scopes.module
         if module.has_star_import or "__getattr__" in module.bindings:
             return True
-        calls = self._tree.nodes(cst.Call)
+        calls = self.tree.nodes(cst.Call)
         return any(isinstance(call.func, cst.Name) and call.func.value in _DYNAMIC for call in calls)
 
     def full_name(self, expression: cst.CSTNode) -> str | None:
@@ -122,17 +131,21 @@ class Names:
         with several bindings has a full name only if all agree; a fallback `None` beside an import is no disagreement.
         Things defined in this file are named by its module: `__main__.Net`, `pkg.mod.Net.forward`.
         """
-        if not isinstance(expression, (cst.Name, cst.Attribute)):
+        kind = type(expression)
+        if kind is not cst.Name and kind is not cst.Attribute:
             return None
-        if expression not in self._full:
+        try:
+            return self._full[expression]
+        except KeyError:
             self._full[expression] = None  # the answer while `x = x` asks for itself
-            self._full[expression] = self._resolve(expression)
-        return self._full[expression]
+        self._full[expression] = found = self._resolve(expression)
+        return found
 
-    def _resolve(self, expression: cst.Name | cst.Attribute) -> str | None:
+    def _resolve(self, expression: cst.CSTNode) -> str | None:
         if isinstance(expression, cst.Attribute):
             base = self.full_name(expression.value)
             return None if base is None else self._offered(f"{base}.{expression.attr.value}")
+        assert isinstance(expression, cst.Name)
         reference = self.reference(expression)
         if reference.standing is Standing.BUILTIN:
             return f"builtins.{reference.name}"
@@ -163,25 +176,25 @@ class Names:
         real = [each for each in bindings if not _is_none(each.value)]
         if len(real) == 1:
             return real[0].value
-        blocks = {self._tree.parent(self._tree.statement(each.node)) for each in bindings}
+        blocks = {self.tree.parent(self.tree.statement(each.node)) for each in bindings}
         block = blocks.pop() if len(blocks) == 1 else None
-        around = (name, *self._tree.ancestors(name))
+        around = (name, *self.tree.ancestors(name))
         if block is None or block not in around or self.reference(name).scope is not self.scopes.of(name):
             return None
         body = list(getattr(block, "body", ()))
         here = next(index for index, statement in enumerate(body) if statement in around)
-        places = {body.index(self._tree.statement(each.node)): each for each in bindings}
+        places = {body.index(self.tree.statement(each.node)): each for each in bindings}
         last = max((place for place in places if place < here), default=None)
         return None if last is None else places[last].value
 
     def is_never_changed(self, binding: Binding) -> bool:
         """Whether the list that a name was bound to stays as it is: it is only read, by index or in loops."""
-        for name in self._tree.nodes(cst.Name):
+        for name in self.tree.nodes(cst.Name):
             if name.value != binding.name or name is binding.node:
                 continue
-            above = self._tree.parent(name)
+            above = self.tree.parent(name)
             if isinstance(above, cst.Subscript) and above.value is name:
-                above = self._tree.parent(above)
+                above = self.tree.parent(above)
                 if isinstance(above, (cst.AssignTarget, cst.AugAssign, cst.Del)):
                     return False
             elif isinstance(above, cst.Attribute) and above.value is name:
@@ -191,7 +204,7 @@ class Names:
     def defined_name(self, definition: cst.CSTNode) -> str:
         """The full name of a class or function defined in this file."""
         parts: list[str] = []
-        for node in (definition, *self._tree.ancestors(definition)):
+        for node in (definition, *self.tree.ancestors(definition)):
             if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
                 if parts and isinstance(node, cst.FunctionDef):
                     parts.append("<locals>")
@@ -213,15 +226,22 @@ class Names:
         return None
 
     def _offered(self, name: str) -> str:
-        return canonical(self._elsewhere(canonical(name)))
+        if name not in self._canonical:
+            self._canonical[name] = canonical(self._elsewhere(canonical(name)))
+        return self._canonical[name]
 
     def self_class(self, expression: cst.CSTNode) -> cst.ClassDef | None:
         """The class whose instance an expression is, when it is a method's first parameter (`self`)."""
-        if not isinstance(expression, cst.Name):
+        if type(expression) is not cst.Name:
             return None
         binding = self.reference(expression).binding
         if binding is None or binding.kind is not BindingKind.PARAMETER:
             return None
+        if binding not in self._selves:
+            self._selves[binding] = self._class_of(binding)
+        return self._selves[binding]
+
+    def _class_of(self, binding: Binding) -> cst.ClassDef | None:
         method = binding.scope.node
         if not isinstance(method, cst.FunctionDef) or self._is_unbound(method):
             return None
@@ -235,7 +255,7 @@ class Names:
 
     def self_attribute(self, expression: cst.CSTNode) -> str | None:
         """`x` when the expression is `self.x` in a method (or in what is nested in it)."""
-        if isinstance(expression, cst.Attribute) and self.self_class(expression.value) is not None:
+        if type(expression) is cst.Attribute and self.self_class(expression.value) is not None:
             return expression.attr.value
         return None
 

@@ -40,7 +40,7 @@ def parse(source: Source) -> cst.Module:
     stack = max(_deepest(source.text) * _BYTES_A_LEVEL, _SMALLEST_STACK)
     if stack > _LARGEST_STACK:
         raise UnreadableFile("too large to be parsed safely")
-    with _collector_paused():
+    with collector_paused():
         if stack == _SMALLEST_STACK:
             return _parse(source)
         return _on_stack(stack, lambda: _parse(source))
@@ -128,7 +128,11 @@ def _on_stack(size: int, work: Callable[[], cst.Module]) -> cst.Module:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from looking at a tree again and again while it grows and is asked.
+
+    Afterwards everything made meanwhile is young: the next small collection frees it, without a look at what is old.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

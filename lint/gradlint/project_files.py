@@ -154,10 +154,18 @@ class AskedFiles(Mapping[str, FileFacts]):
     def __init__(self, store: FactsStore, place: Place) -> None:
         self._store = store
         self._place = place
+        self._visible: dict[str, bool] = {}
         self.asked: set[str] = set()
 
     def __contains__(self, module: object) -> bool:
-        if not isinstance(module, str) or module == self._place.module or _is_foreign(self._place, module):
+        if not isinstance(module, str):
+            return False
+        if module not in self._visible:
+            self._visible[module] = self._is_visible(module)
+        return self._visible[module]
+
+    def _is_visible(self, module: str) -> bool:
+        if module == self._place.module or _is_foreign(self._place, module):
             return False
         top = module.partition(".")[0]
         if self._store.top(self._place.roots, top) is None:

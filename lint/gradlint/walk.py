@@ -7,7 +7,9 @@ limit. Rules and semantics ask the finished `Tree` and do not walk again.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import fields
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
@@ -56,6 +58,10 @@ class _ChildFields(dict[type[cst.CSTNode], tuple[str, ...]]):
 
 
 _FIELDS = _ChildFields()  # a cache of facts about libcst's classes, not state
+# What else a field holds. libcst's classes are abstract ones: `isinstance` with them is a call of a Python function for
+# every node of another class, which a walk cannot afford; the class itself is asked for instead.
+_SEVERAL = frozenset((tuple, list))
+_NO_NODES = frozenset((str, bool, type(None), cst.MaybeSentinel))
 
 
 def children(node: cst.CSTNode) -> list[cst.CSTNode]:
@@ -63,10 +69,11 @@ def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     found: list[cst.CSTNode] = []
     for name in _FIELDS[type(node)]:
         value = getattr(node, name)
-        if isinstance(value, cst.CSTNode):
+        kind = value.__class__
+        if kind in _SEVERAL:
+            found.extend(value)
+        elif kind not in _NO_NODES:
             found.append(value)
-        elif isinstance(value, (tuple, list)):
-            found.extend(item for item in value if isinstance(item, cst.CSTNode))
     return found
 
 
@@ -84,23 +91,32 @@ def walk(root: cst.CSTNode, *, children_first: bool = False) -> Iterator[cst.CST
 
 
 class Tree:
-    """A parsed module that answers: which nodes of a kind are there, and what is around one.
+    """A parsed module that answers: which nodes of a kind are there, what is below a node and what around it.
 
-    Nodes are compared by identity. Parents and kinds come from one walk, made when the tree is built.
+    Nodes are compared by identity. One walk, made when the tree is built, numbers them in text order: the nodes below
+    one are the numbers that follow its own.
     """
 
     def __init__(self, module: cst.Module) -> None:
         self.module = module
-        self._parents: dict[cst.CSTNode, cst.CSTNode] = {}
+        self._order: list[cst.CSTNode] = []
+        self._above: list[int] = []
         self._by_kind: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
+        self._numbers_by_kind: dict[type[cst.CSTNode], list[int]] = {}
         self._index()
+        # By id, because hashing a node is a call of a Python function; the tree keeps its nodes, so ids stay theirs.
+        self._number = dict(zip(map(id, self._order), range(len(self._order)), strict=True))
 
     def _index(self) -> None:
         # The one hot loop of a run: `children` is written out here, because a call per node costs a third more.
-        parents, by_kind, node_class = self._parents, self._by_kind, cst.CSTNode
+        order, above, by_kind = self._order, self._above, self._by_kind
         stack: list[cst.CSTNode] = [self.module]
+        parents = [0]
         while stack:
             node = stack.pop()
+            here = len(order)
+            order.append(node)
+            above.append(parents.pop())
             kind = type(node)
             try:
                 by_kind[kind].append(node)
@@ -109,32 +125,60 @@ class Tree:
             below: list[cst.CSTNode] = []
             for name in _FIELDS[kind]:
                 value = getattr(node, name)
-                if value.__class__ is str or value is None:
-                    continue
-                if isinstance(value, node_class):
-                    parents[value] = node
-                    below.append(value)
-                elif isinstance(value, (tuple, list)):
-                    for item in value:
-                        parents[item] = node
+                of = value.__class__
+                if of in _SEVERAL:
                     below.extend(value)
-            below.reverse()
-            stack.extend(below)
+                elif of not in _NO_NODES:
+                    below.append(value)
+            if below:
+                below.reverse()
+                stack.extend(below)
+                parents.extend([here] * len(below))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Behind the last number below each node."""
+        above = self._above
+        ends = list(range(1, len(above) + 1))
+        for number in range(len(above) - 1, 0, -1):
+            around = above[number]
+            if ends[number] > ends[around]:
+                ends[around] = ends[number]
+        return ends
 
     def nodes(self, kind: type[Node]) -> Sequence[Node]:
         """All nodes of exactly this class, in text order."""
         return self._by_kind.get(kind, ())  # type: ignore[return-value]  # filed under their own class
 
+    def walk(self, root: cst.CSTNode) -> Sequence[cst.CSTNode]:
+        """The node and all below it, in text order: as the function `walk` gives them, without walking again."""
+        start = self._number.get(id(root))
+        return list(walk(root)) if start is None else self._order[start : self._ends[start]]
+
+    def below(self, root: cst.CSTNode, kind: type[Node]) -> Sequence[Node]:
+        """The nodes of exactly this class among a node and all below it, in text order."""
+        start = self._number.get(id(root))
+        if start is None:
+            return [node for node in walk(root) if type(node) is kind]
+        numbers, nodes = self._numbers(kind), self.nodes(kind)
+        return nodes[bisect_left(numbers, start) : bisect_left(numbers, self._ends[start])]
+
+    def _numbers(self, kind: type[cst.CSTNode]) -> list[int]:
+        if kind not in self._numbers_by_kind:
+            self._numbers_by_kind[kind] = [self._number[id(node)] for node in self.nodes(kind)]
+        return self._numbers_by_kind[kind]
+
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node directly above; None for the module and for a node of another tree."""
-        return self._parents.get(node)
+        number = self._number.get(id(node))
+        return self._order[self._above[number]] if number else None
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """The nodes above, nearest first, the module last."""
-        above = self._parents.get(node)
-        while above is not None:
-            yield above
-            above = self._parents.get(above)
+        number = self._number.get(id(node))
+        while number:
+            number = self._above[number]
+            yield self._order[number]
 
     def enclosing(self, node: cst.CSTNode, *kinds: type[Node]) -> Node | None:
         """The nearest node above that is of one of these classes."""

@@ -77,6 +77,23 @@ def test_parents_ancestors_enclosing_and_statement() -> None:
     assert u.tree.parent(u.tree.module) is None
 
 
+def test_what_is_below_a_node_is_what_a_walk_from_it_gives() -> None:
+    tree = Tree(cst.parse_module(CODE))
+    for root in walk(tree.module):
+        everything = list(walk(root))
+        assert list(tree.walk(root)) == everything
+        for kind in (cst.Name, cst.Call, cst.FunctionDef):
+            assert list(tree.below(root, kind)) == [found for found in everything if type(found) is kind]
+
+
+def test_nodes_of_another_tree_are_walked_but_have_nothing_around_them() -> None:
+    tree, other = Tree(cst.parse_module("f(x)")), cst.parse_expression("g(y, z)")
+    assert [name.value for name in tree.below(other, cst.Name)] == ["g", "y", "z"]
+    assert list(tree.walk(other)) == list(walk(other))
+    assert tree.parent(other) is None
+    assert not list(tree.ancestors(other))
+
+
 def test_depth_is_no_limit() -> None:
     depth = 1500
     module = cst.parse_module("a" + ".b" * depth)

@@ -51,7 +51,6 @@ from gradlint.constants import integer
 from gradlint.rule import Context, checks
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.module_class import Attribute, AttributeKind, ModuleClass
-from gradlint.walk import walk
 
 _SIZED = frozenset({"torch.Tensor", "torch.FloatTensor", "torch.DoubleTensor", "torch.cuda.FloatTensor"})
 _EMPTY = frozenset({"torch.empty", "torch.empty_like"})
@@ -76,7 +75,7 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _visits_all(ctx: Context) -> bool:
     """Whether parameters are visited without being named, or come from a checkpoint."""
     loops = [*(loop.iter for loop in ctx.tree.nodes(cst.For)), *(loop.iter for loop in ctx.tree.nodes(cst.CompFor))]
-    walked = {node.value for loop in loops for node in walk(loop) if isinstance(node, cst.Name)}
+    walked = {node.value for loop in loops for node in ctx.tree.below(loop, cst.Name)}
     return not walked.isdisjoint({"parameters", "named_parameters"}) or bool(_ELSEWHERE.search(ctx.source.text))
 
 

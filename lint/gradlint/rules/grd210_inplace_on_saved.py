@@ -42,7 +42,6 @@ from gradlint.rule import Context, checks
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.held_modules import HeldModules
 from gradlint.semantics.saved_output import SavedOutputs, in_place_flag
-from gradlint.walk import walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def _is_trained(name: cst.Name, ctx: Context) -> bool:
     owner = ctx.classes.enclosing(function)
     if function.name.value == "forward":
         return owner is not None and owner.is_module is True
-    calls = [node for node in walk(function.body) if isinstance(node, cst.Call)]
+    calls = ctx.tree.below(function.body, cst.Call)
     return any(isinstance(call.func, cst.Attribute) and call.func.attr.value == "backward" for call in calls)
 
 
@@ -143,7 +142,7 @@ def _statement_fix(name: cst.Name, found: Overwrite, ctx: Context) -> Fix | None
 def _has_second_name(name: cst.Name, ctx: Context) -> bool:
     """Whether the tensor is also kept elsewhere before: `other = h`, `kept.append(h)`, `[h]`."""
     around = ctx.tree.enclosing(name, cst.FunctionDef) or ctx.tree.module
-    for node in walk(around):
+    for node in ctx.tree.walk(around):
         if node is name:
             return False
         if isinstance(node, cst.Name) and node.value == name.value:

@@ -57,7 +57,6 @@ from gradlint.model import Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.autograd_function import parameters_of
 from gradlint.semantics.tensor_evidence import TENSOR_METHODS, TensorEvidence
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.semantics.autograd_function import FunctionClass
@@ -129,9 +128,7 @@ def _look_at_variable(
     if ctx.names.reference(target).binding is None:
         return
     reads = [
-        node
-        for node in walk(backward.body)
-        if isinstance(node, cst.Name) and node.value == target.value and node is not target
+        node for node in ctx.tree.below(backward.body, cst.Name) if node.value == target.value and node is not target
     ]
     if not any(_is_used_as_tensor(read, backward, ctx) for read in reads) or any(
         _is_used_as_tuple(read, ctx) for read in reads

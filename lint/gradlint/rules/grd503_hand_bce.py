@@ -43,7 +43,6 @@ from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
 from gradlint.semantics.differentiated import Differentiated
 from gradlint.semantics.elementwise import applied, is_guarded
-from gradlint.walk import walk
 
 _SIGMOIDS = frozenset({"torch.sigmoid", "torch.nn.functional.sigmoid", "torch.special.expit"})
 
@@ -64,7 +63,7 @@ def check(_: cst.Module, ctx: Context) -> None:
     for operation in ctx.tree.nodes(cst.BinaryOperation):
         if operation in seen or not isinstance(operation.operator, (cst.Add, cst.Subtract)):
             continue
-        seen.update(node for node in walk(operation) if isinstance(node, cst.BinaryOperation))
+        seen.update(ctx.tree.below(operation, cst.BinaryOperation))
         pair = _pair(operation, ctx)
         if pair is None or _is_safe(pair[0].inner, ctx):
             continue
@@ -121,7 +120,7 @@ def _is_safe(value: cst.BaseExpression, ctx: Context) -> bool:
     """Whether the probability is kept away from 0 and 1, where it is used or where it is made, or is a number."""
     if is_guarded(value, ctx.names):
         return True
-    names = [node for node in walk(value) if isinstance(node, cst.Name)]
+    names = ctx.tree.below(value, cst.Name)
     bindings = [binding for name in names for binding in ctx.names.reference(name).bindings]
     made = [binding.value for binding in bindings if binding.value is not None]
     return any(is_guarded(one, ctx.names) or number(one, ctx.names) is not None for one in made)

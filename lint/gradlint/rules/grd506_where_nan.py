@@ -40,12 +40,11 @@ from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
 from gradlint.semantics.differentiated import Differentiated
 from gradlint.semantics.elementwise import applied, is_guarded, power
-from gradlint.walk import walk
 
 _EDGES = {"acos": (-1, 1), "asin": (-1, 1), "arccos": (-1, 1), "arcsin": (-1, 1), "atanh": (-1, 1), "acosh": (1,)}
 _ZERO = ("log", "log2", "log10")
 #: What stands in for the argument where its branch is not taken: a point at which the function has a derivative.
-_SAFE = {(0,): "1.0", (-1, 1): "0.0", (1,): "2.0"}
+_SAFE: dict[tuple[float, ...], str] = {(0,): "1.0", (-1, 1): "0.0", (1,): "2.0"}
 
 
 @checks(cst.Module)
@@ -70,7 +69,7 @@ def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
 
 
 def _look(call: cst.Call, condition: cst.BaseExpression, index: int, ctx: Context) -> None:
-    for node in walk(call.args[index].value):
+    for node in ctx.tree.walk(call.args[index].value):
         inner, edges, word = _singular(node, ctx)
         if inner is None or not _tests(condition, inner, edges, ctx) or is_guarded(inner, ctx.names):
             continue

@@ -47,7 +47,6 @@ from gradlint.model import Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.held_modules import HeldModules
 from gradlint.semantics.super_init import is_after_super
-from gradlint.walk import walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -76,12 +75,14 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _look(owner: ModuleClass, place: Attribute, held: HeldModules, ctx: Context) -> None:
     variable = held.variable(place.value)
     made = _value(variable, ctx) if variable is not None else place.value
+    elements = held.elements(made)
+    if made is None or elements is None:
+        return
     uses = _uses_of_attribute(owner, place, ctx)
     if variable is not None and place.method is not None:
         uses += _uses_of_variable(variable, place.method, ctx)
-    if made is None or held.elements(made) is None or any(_is_given_away(use, ctx) for use in uses):
+    if any(_is_given_away(use, ctx) for use in uses):
         return
-    elements = held.elements(made) or []
     elements += held.added(call for use in uses if (call := _method_call(use, ctx)) is not None)
     elements = [_followed(element, ctx) for element in elements]
     modules = [element for element in elements if held.has_parameters(element)]
@@ -112,18 +113,15 @@ def _followed(element: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
     function = ctx.tree.enclosing(element, cst.FunctionDef)
     if binding is None or binding.value is None or function is None:
         return element
-    uses = [node for node in walk(function) if isinstance(node, cst.Name) and node.value == element.value]
+    uses = [node for node in ctx.tree.below(function, cst.Name) if node.value == element.value]
     return binding.value if len(uses) == 2 else element
 
 
 def _uses_of_attribute(owner: ModuleClass, place: Attribute, ctx: Context) -> list[cst.BaseExpression]:
     return [
         node
-        for node in walk(owner.node)
-        if isinstance(node, cst.Attribute)
-        and node.attr.value == place.name
-        and node is not place.node
-        and ctx.names.self_attribute(node) == place.name
+        for node in ctx.tree.below(owner.node, cst.Attribute)
+        if node.attr.value == place.name and node is not place.node and ctx.names.self_attribute(node) == place.name
     ]
 
 
@@ -132,9 +130,8 @@ def _uses_of_variable(variable: cst.Name, method: cst.FunctionDef, ctx: Context)
     bound = ctx.names.reference(variable).binding
     return [
         node
-        for node in walk(method)
-        if isinstance(node, cst.Name)
-        and node.value == variable.value
+        for node in ctx.tree.below(method, cst.Name)
+        if node.value == variable.value
         and node is not variable
         and (bound is None or node is not bound.node)
         and ctx.names.reference(node).scope is scope

@@ -40,13 +40,17 @@ answer.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import libcst as cst
 
 from gradlint.rule import Context, checks
 from gradlint.semantics.forward_methods import running
 from gradlint.semantics.held_modules import HeldModules
-from gradlint.walk import walk
 from gradlint.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MOVING = words("to cuda cpu double half float train eval requires_grad_ type_as")
 
@@ -57,8 +61,8 @@ def check(_: cst.Module, ctx: Context) -> None:
     held = HeldModules(ctx.tree, ctx.names, ctx.classes)
     for owner in ctx.classes.modules:
         for method in running(owner, ctx.classes, ctx.names):
-            for call in walk(method.body):
-                if isinstance(call, cst.Call) and held.has_parameters(call) and _is_applied(call, method, ctx):
+            for call in ctx.tree.below(method.body, cst.Call):
+                if held.has_parameters(call) and _is_applied(call, method, ctx):
                     _report(call, method, ctx)
 
 
@@ -84,7 +88,11 @@ def _is_applied(made: cst.Call, method: cst.FunctionDef, ctx: Context) -> bool:
     name = ctx.names.self_attribute(target)
     if name is None or _is_conditional(assign, method, ctx):
         return False
-    uses = [node for node in walk(method.body) if ctx.names.self_attribute(node) == name and node is not target]
+    uses = [
+        node
+        for node in ctx.tree.below(method.body, cst.Attribute)
+        if ctx.names.self_attribute(node) == name and node is not target
+    ]
     return _is_only_called(uses, ctx)
 
 
@@ -103,11 +111,8 @@ def _uses(target: cst.Name, method: cst.FunctionDef, ctx: Context) -> list[cst.C
     scope = ctx.names.reference(target).scope
     return [
         node
-        for node in walk(method.body)
-        if isinstance(node, cst.Name)
-        and node.value == target.value
-        and not _is_target(node, ctx)
-        and ctx.names.reference(node).scope is scope
+        for node in ctx.tree.below(method.body, cst.Name)
+        if node.value == target.value and not _is_target(node, ctx) and ctx.names.reference(node).scope is scope
     ]
 
 
@@ -115,7 +120,7 @@ def _is_target(node: cst.CSTNode, ctx: Context) -> bool:
     return isinstance(ctx.tree.parent(node), cst.AssignTarget)
 
 
-def _is_only_called(uses: list[cst.CSTNode], ctx: Context) -> bool:
+def _is_only_called(uses: Sequence[cst.CSTNode], ctx: Context) -> bool:
     parents = [ctx.tree.parent(use) for use in uses]
     called = [isinstance(above, cst.Call) and above.func is use for use, above in zip(uses, parents, strict=True)]
     return bool(called) and all(called)

@@ -41,7 +41,6 @@ from gradlint.model import Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.super_init import is_template
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.semantics.module_class import Attribute, ModuleClass
@@ -54,10 +53,10 @@ def check(_: cst.Module, ctx: Context) -> None:
     """Look at every module class with an `__init__` of its own."""
     for owner in () if is_template(ctx.source.path) else ctx.classes.modules:
         method = owner.methods.get("__init__")
-        if method is None or owner.node.decorators or "__new__" in owner.methods or _calls_an_init(owner):
+        if method is None or owner.node.decorators or "__new__" in owner.methods or _calls_an_init(owner, ctx):
             continue
         first = _first_registered(owner, method)
-        if first is not None and not _is_sketch(method):
+        if first is not None and not _is_sketch(method, ctx):
             ctx.report(
                 owner.node,
                 f"`{owner.node.name.value}.__init__` never calls super().__init__(): `self.{first.name} = ...` raises "
@@ -67,8 +66,8 @@ def check(_: cst.Module, ctx: Context) -> None:
             )
 
 
-def _calls_an_init(owner: ModuleClass) -> bool:
-    return any(isinstance(node, cst.Attribute) and node.attr.value == "__init__" for node in walk(owner.node))
+def _calls_an_init(owner: ModuleClass, ctx: Context) -> bool:
+    return any(node.attr.value == "__init__" for node in ctx.tree.below(owner.node, cst.Attribute))
 
 
 def _first_registered(owner: ModuleClass, method: cst.FunctionDef) -> Attribute | None:
@@ -76,8 +75,8 @@ def _first_registered(owner: ModuleClass, method: cst.FunctionDef) -> Attribute 
     return next((place for place in places if place.method is method and place.kind in _REGISTERED), None)
 
 
-def _is_sketch(method: cst.FunctionDef) -> bool:
-    return any(isinstance(node, cst.Expr) and isinstance(node.value, cst.Ellipsis) for node in walk(method.body))
+def _is_sketch(method: cst.FunctionDef, ctx: Context) -> bool:
+    return any(isinstance(node.value, cst.Ellipsis) for node in ctx.tree.below(method.body, cst.Expr))
 
 
 def _fix(owner: ModuleClass, method: cst.FunctionDef, ctx: Context) -> Fix | None:

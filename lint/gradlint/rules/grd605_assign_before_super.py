@@ -75,7 +75,7 @@ def check(_: cst.Module, ctx: Context) -> None:
 
 def _super_line(method: cst.FunctionDef, ctx: Context) -> cst.SimpleStatementLine | None:
     """The line of `__init__` itself that first calls the base's; None when one call stands deeper."""
-    for node in walk(method.body):
+    for node in ctx.tree.walk(method.body):
         if isinstance(node, cst.Attribute) and node.attr.value == "__init__":
             line = ctx.tree.enclosing(node, cst.SimpleStatementLine)
             top = line is not None and ctx.tree.parent(line) is method.body

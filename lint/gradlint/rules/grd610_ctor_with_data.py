@@ -43,7 +43,6 @@ from gradlint.semantics.forward_methods import running
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.layers import LinkKind, layer_kind
 from gradlint.semantics.receivers import Receivers
-from gradlint.walk import walk
 
 _KINDS = (LinkKind.ACTIVATION, LinkKind.DROPOUT, LinkKind.POOL, LinkKind.RESHAPE)
 _NEEDS_DIM = ("Softmax", "LogSoftmax", "Softmin")
@@ -56,8 +55,8 @@ def check(_: cst.Module, ctx: Context) -> None:
     receivers = Receivers(ctx.tree, ctx.names, ctx.classes)
     for owner in ctx.classes.modules:
         for method in running(owner, ctx.classes, ctx.names):
-            for call in walk(method.body):
-                if isinstance(call, cst.Call) and _is_layer(call, ctx) and _is_given_data(call, method, receivers, ctx):
+            for call in ctx.tree.below(method.body, cst.Call):
+                if _is_layer(call, ctx) and _is_given_data(call, method, receivers, ctx):
                     _report(call, ctx)
 
 
@@ -92,10 +91,8 @@ def _is_tensor(value: cst.BaseExpression, method: cst.FunctionDef, receivers: Re
         return False
     if others:
         return True
-    known = [one for one in values if not any(node is value for node in walk(one))]
-    plain = [
-        one for one in known if not any(isinstance(node, cst.Name) and node.value == value.value for node in walk(one))
-    ]
+    known = [one for one in values if not any(node is value for node in ctx.tree.walk(one))]
+    plain = [one for one in known if not any(node.value == value.value for node in ctx.tree.below(one, cst.Name))]
     return bool(plain) and all(_is_tensor(one, method, receivers, ctx) for one in plain)
 
 

@@ -54,7 +54,6 @@ import libcst as cst
 from gradlint.rule import Context, checks
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.returned import returned_parts, value_before
-from gradlint.walk import walk
 
 _DEEPEST = 20
 _METHODS = ("numpy", "item", "tolist")
@@ -76,12 +75,12 @@ def check(_: cst.Module, ctx: Context) -> None:
             continue
         seen: set[cst.CSTNode] = set()
         for part in returned_parts(forward, ctx.tree, ctx.names):
-            for node in walk(part):
+            for node in ctx.tree.walk(part):
                 found = _broken(node, ctx)
                 if found is None or node in seen or not _is_on_the_way(node, part, forward, ctx):
                     continue
                 if ctx.mode.at(node) is Mode.ON and _carries(found[0], ctx):
-                    seen.update(walk(node))
+                    seen.update(ctx.tree.walk(node))
                     _report(node, found[1], ctx)
 
 

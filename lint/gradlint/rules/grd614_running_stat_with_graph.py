@@ -112,7 +112,7 @@ def _is_statistic(update: Update, owner: ModuleClass, methods: list[cst.Function
 
 
 def _reads(value: cst.CSTNode, name: str, ctx: Context) -> bool:
-    return any(ctx.names.self_attribute(each) == name for each in walk(value))
+    return any(ctx.names.self_attribute(each) == name for each in ctx.tree.below(value, cst.Attribute))
 
 
 def _is_made_by_torch(value: cst.BaseExpression | None, ctx: Context) -> bool:

@@ -41,7 +41,6 @@ from gradlint.model import Fix, Safety
 from gradlint.names import Standing
 from gradlint.rule import Context, checks
 from gradlint.semantics.init_fill import fills
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.semantics.init_function import InitFunction
@@ -55,7 +54,7 @@ def check(_: cst.Module, ctx: Context) -> None:
         misspelt = {
             fill.root.value for fill in fills(function, ctx.tree, ctx.names) if _is_undefined(fill.root, ctx)
         } | {call.root.value for call in function.calls if call.root is not None and _is_undefined(call.root, ctx)}
-        for node in walk(function.node.body):
+        for node in ctx.tree.walk(function.node.body):
             if isinstance(node, cst.Name) and node.value in misspelt and node not in seen and _is_use(node, ctx):
                 seen.add(node)
                 _report(node, function, ctx)

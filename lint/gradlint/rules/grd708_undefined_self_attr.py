@@ -52,7 +52,6 @@ from gradlint.rule import Context, checks
 from gradlint.semantics.instance_names import InstanceNames
 from gradlint.semantics.module_api import EVERYTHING
 from gradlint.semantics.super_init import is_template
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.semantics.module_class import ModuleClass
@@ -87,9 +86,9 @@ def _is_partial(owner: ModuleClass, ctx: Context) -> bool:
     """Whether a class is made to be completed by others: without `__init__`, or with something left to implement."""
     lineage = ctx.classes.lineage(owner)
     leaves = any(
-        isinstance(node, cst.Name) and node.value in ("NotImplementedError", "abstractmethod", "ABC")
+        node.value in ("NotImplementedError", "abstractmethod", "ABC")
         for one in lineage
-        for node in walk(one.node)
+        for node in ctx.tree.below(one.node, cst.Name)
     )
     return leaves or not any("__init__" in one.methods for one in lineage)
 

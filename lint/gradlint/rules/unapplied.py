@@ -11,7 +11,6 @@ from gradlint.scopes import ScopeKind
 from gradlint.semantics.init_function import InitCall, InitFunction, InitFunctionNode, Subject, walked_over
 from gradlint.semantics.layers import LinkKind, layer_kind
 from gradlint.semantics.module_class import Attribute, AttributeKind, ModuleClass
-from gradlint.walk import walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _is_meant(place: Attribute, calls: list[InitCall], ctx: Context) -> bool:
     allowed = frozenset().union(*known)
     if not known:
         return False
-    constructed = [node for node in walk(place.value) if isinstance(node, cst.Call)] if place.value is not None else []
+    constructed = ctx.tree.below(place.value, cst.Call) if place.value is not None else ()
     names = [ctx.names.full_name(call.func) for call in constructed]
     return any(name in allowed if allowed else _has_weight(name) for name in names)
 
@@ -143,22 +142,22 @@ def _has_own(place: Attribute, calls: list[InitCall], ctx: Context) -> bool:
     return any(
         isinstance(node, cst.Attribute) and node.attr.value == place.name
         for call in others
-        for node in walk(call.tensor or call.node)
+        for node in ctx.tree.walk(call.tensor or call.node)
     )
 
 
 def makes_a_new_tensor(function: InitFunctionNode, ctx: Context) -> cst.CSTNode | None:
     """The value that an applied function returns, when it is a new tensor and the function changes nothing."""
     parameter = ctx.inits.module_parameter(function)
-    if parameter is None or any(_changes(node, ctx) for node in walk(function.body)):
+    if parameter is None or any(_changes(node, ctx) for node in ctx.tree.walk(function.body)):
         return None
-    returned = [node.value for node in walk(function.body) if isinstance(node, cst.Return) and node.value is not None]
+    returned = [node.value for node in ctx.tree.below(function.body, cst.Return) if node.value is not None]
     values: list[cst.BaseExpression] = [function.body] if isinstance(function, cst.Lambda) else returned
     return next((value for value in values if _is_new(value, parameter.name.value, ctx)), None)
 
 
 def _is_new(value: cst.BaseExpression, parameter: str, ctx: Context) -> bool:
-    below = list(walk(value))
+    below = list(ctx.tree.walk(value))
     made = any(isinstance(node, cst.Call) and ctx.names.full_name(node.func) in _NEW for node in below)
     weights = [node for node in below if isinstance(node, cst.Attribute) and node.attr.value in ("weight", "bias")]
     return made and any(isinstance(one.value, cst.Name) and one.value.value == parameter for one in weights)

@@ -127,7 +127,7 @@ class FunctionClass:
         first = next(iter(parameters_of(method)), None)
         if first is None:
             return
-        for node in walk(method.body):
+        for node in self._tree.walk(method.body):
             if isinstance(node, cst.Name) and node.value == first.name.value:
                 above = self._tree.parent(node)
                 is_keyword = isinstance(above, cst.Arg) and above.keyword is node
@@ -141,7 +141,7 @@ class FunctionClass:
 
     def returns(self, method: cst.FunctionDef) -> list[cst.Return]:
         """The `return`s of a method, not those of functions within it."""
-        found = [node for node in walk(method.body) if isinstance(node, cst.Return)]
+        found = self._tree.below(method.body, cst.Return)
         return [node for node in found if self._tree.enclosing(node, cst.FunctionDef, cst.Lambda) is method]
 
     def _keeps_signature(self, method: cst.FunctionDef) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from gradlint.semantics.class_facts import COMPUTING, HOLDING, LOOKING, REGISTERING, ClassFacts, is_class_name
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -41,17 +40,20 @@ class _Instances:
         self.dynamic = False
 
     def read(self, method: cst.FunctionDef) -> None:
-        for node in walk(method):
-            if isinstance(node, cst.Attribute) and node.attr.value == "__dict__" and self._is_self(node.value):
+        tree = self._names.tree
+        for read in tree.below(method, cst.Attribute):
+            if read.attr.value == "__dict__" and self._is_self(read.value):
                 self.dynamic = True
-            elif isinstance(node, cst.Call):
-                self._read_call(node)
-            elif isinstance(node, cst.Assign):
-                self._read_assignment(node)
-            elif isinstance(node, (cst.AnnAssign, cst.AugAssign, cst.For, cst.CompFor)):
-                self._store(node.target)
-            elif isinstance(node, cst.AsName):
-                self._store(node.name)
+        for call in tree.below(method, cst.Call):
+            self._read_call(call)
+        for assign in tree.below(method, cst.Assign):
+            self._read_assignment(assign)
+        for kind in (cst.AnnAssign, cst.AugAssign, cst.For, cst.CompFor):
+            for setting in tree.below(method, kind):
+                assert isinstance(setting, (cst.AnnAssign, cst.AugAssign, cst.For, cst.CompFor))
+                self._store(setting.target)
+        for alias in tree.below(method, cst.AsName):
+            self._store(alias.name)
 
     def _is_self(self, value: cst.CSTNode) -> bool:
         return isinstance(value, cst.Name) and self._names.self_class(value) is self._owner
@@ -98,6 +100,6 @@ class _Instances:
         name = self._names.full_name(value.func) if isinstance(value, cst.Call) else None
         if name is None:
             return
-        inside = (node for node in walk(value) if isinstance(node, cst.Call)) if name in HOLDING else ()
+        inside = self._names.tree.below(value, cst.Call) if name in HOLDING else ()
         found = (name, *(self._names.full_name(one.func) for one in inside))
         self.made.update(each for each in found if each and is_class_name(each))

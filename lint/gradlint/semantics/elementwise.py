@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import libcst as cst
 
 from gradlint.constants import number
-from gradlint.walk import walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _base_and_exponent(
 
 def is_guarded(value: cst.CSTNode, names: Names) -> bool:
     """Whether something keeps a value away from a point: a clamp, a maximum, a number or an `eps` that is added."""
-    for node in walk(value):
+    for node in names.tree.walk(value):
         if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Subtract)):
             sides = (node.left, node.right)
             if isinstance(node.operator, cst.Add) and any(_is_small(side, names) for side in sides):
@@ -97,7 +96,7 @@ def _is_small(value: cst.CSTNode, names: Names) -> bool:
         return True
     last = value.attr if isinstance(value, cst.Attribute) else value
     text = last.value.lower() if isinstance(last, cst.Name) else ""
-    finfo = any(isinstance(node, cst.Name) and node.value in ("finfo", "eps", "tiny") for node in walk(value))
+    finfo = any(node.value in ("finfo", "eps", "tiny") for node in names.tree.below(value, cst.Name))
     return "eps" in text or text in ("delta", "tiny", "smooth", "offset") or finfo
 
 

@@ -16,7 +16,7 @@ from gradlint.semantics.flows import LONGEST, Links, maximal, opaque, operands, 
 from gradlint.semantics.layer_values import LayerValues, Made, link_of
 from gradlint.semantics.layers import Link, LinkKind, function_kind, method_kind
 from gradlint.semantics.registered import RegisteredLayers
-from gradlint.walk import Tree, walk
+from gradlint.walk import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ class ForwardTrace:
 
     def _loop(self, loop: cst.For) -> bool:
         """Unroll a loop over layers or literal numbers; False when it cannot be."""
-        leaves = any(isinstance(node, (cst.Break, cst.Continue, cst.Return)) for node in walk(loop.body))
+        leaves = any(self._tree.below(loop.body, kind) for kind in (cst.Break, cst.Continue, cst.Return))
         rounds = self._registered.rounds(loop.iter, self._numbers)
         if rounds is None or bound(loop.target, UNKNOWN) is None or loop.orelse is not None or leaves:
             return False
@@ -186,7 +186,7 @@ class ForwardTrace:
 
     def _forget(self, node: cst.CSTNode) -> None:
         """Everything that a statement not followed may change is unknown afterwards; it may run its calls."""
-        for name in {below.value for below in walk(node) if isinstance(below, cst.Name)}:
+        for name in {below.value for below in self._tree.below(node, cst.Name)}:
             if name in self._flows or name in self._layers:
                 self._drop(name)
                 self._flows[name] = opaque(node)

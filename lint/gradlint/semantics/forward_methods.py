@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.walk import walk
-
 if TYPE_CHECKING:
     from gradlint.names import Names
     from gradlint.semantics.module_class import ModuleClass, ModuleClasses
@@ -25,7 +23,7 @@ def running(owner: ModuleClass, classes: ModuleClasses, names: Names) -> list[cs
         if method is None or method in found or method.name.value == "__init__":
             continue
         found.append(method)
-        calls = (node for node in walk(method.body) if isinstance(node, cst.Call))
+        calls = names.tree.below(method.body, cst.Call)
         waiting += [name for call in calls if (name := names.self_attribute(call.func)) is not None]
     own = set(owner.methods.values())
     return [method for method in found if method in own]

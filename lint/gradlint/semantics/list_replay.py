@@ -13,7 +13,7 @@ import libcst as cst
 
 from gradlint.constants import Environment, bound, constant, iterated
 from gradlint.scopes import BindingKind, ScopeKind
-from gradlint.walk import Tree, walk
+from gradlint.walk import Tree
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ListReplay:
     def _loop(self, loop: cst.For) -> None:
         rounds = iterated(loop.iter, self._names, self._known)
         body = loop.body.body if isinstance(loop.body, cst.IndentedBlock) else None
-        leaves = any(isinstance(node, (cst.Break, cst.Continue, cst.Return)) for node in walk(loop.body))
+        leaves = any(self._tree.below(loop.body, kind) for kind in (cst.Break, cst.Continue, cst.Return))
         if rounds is None or len(rounds) > _MOST_ROUNDS or body is None or loop.orelse is not None or leaves:
             if self._whole and not any(map(self._is_changed, self._mentions(loop))):
                 return
@@ -194,7 +194,7 @@ class ListReplay:
         return isinstance(node, cst.Attribute) and self._names.self_attribute(node) == self._use.attr.value
 
     def _mentions(self, node: cst.CSTNode) -> list[cst.CSTNode]:
-        return [below for below in walk(node) if self._is_list(below)]
+        return [below for below in self._tree.walk(node) if self._is_list(below)]
 
     def _is_changed(self, mention: cst.CSTNode) -> bool:
         above = self._tree.parent(mention)
@@ -219,9 +219,11 @@ class ListReplay:
 
 def is_grown(subject: cst.Name | cst.Attribute, tree: Tree, names: Names) -> bool:
     """Whether a ModuleList or Sequential is filled after it was made."""
-    for call in tree.nodes(cst.Call):
-        function = call.func
-        if not isinstance(function, cst.Attribute) or function.attr.value not in _CHANGING:
+    for function in tree.nodes(cst.Attribute):
+        if function.attr.value not in _CHANGING:
+            continue
+        call = tree.parent(function)
+        if not isinstance(call, cst.Call) or call.func is not function:
             continue
         if isinstance(subject, cst.Attribute):
             same = names.self_attribute(function.value) == subject.attr.value

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import libcst as cst
 
 from gradlint.scopes import BindingKind
-from gradlint.walk import walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class PlainTensors:
         return self._makes(value)
 
     def _is_placed(self, value: cst.CSTNode) -> bool:
-        for node in walk(value):
+        for node in self._tree.walk(value):
             if isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value == "device":
                 return True
             if isinstance(node, cst.Attribute) and node.attr.value in _MOVING:
@@ -120,8 +119,8 @@ class PlainTensors:
                 continue
             found += [
                 TensorUse(self._kind(node), node, method)
-                for node in walk(method.body)
-                if isinstance(node, cst.Attribute) and self._names.self_attribute(node) == attribute
+                for node in self._tree.below(method.body, cst.Attribute)
+                if self._names.self_attribute(node) == attribute
             ]
         return found
 
@@ -133,7 +132,7 @@ class PlainTensors:
             if name in found or name not in owner.methods or name == "forward":
                 continue
             found.add(name)
-            for node in walk(owner.methods[name].body):
+            for node in self._tree.walk(owner.methods[name].body):
                 called = self._names.self_attribute(node.func) if isinstance(node, cst.Call) else None
                 waiting += [called] if called else []
         return found
@@ -180,8 +179,8 @@ class PlainTensors:
     def _assigned(self, node: cst.Attribute, statement: cst.Assign) -> Use:
         again = [
             each
-            for each in walk(statement.value)
-            if isinstance(each, cst.Attribute) and self._names.self_attribute(each) == node.attr.value
+            for each in self._tree.below(statement.value, cst.Attribute)
+            if self._names.self_attribute(each) == node.attr.value
         ]
         if any(self._chain(each)[1] for each in again):
             return Use.MOVE
@@ -229,6 +228,6 @@ class PlainTensors:
             return not number and not isinstance(binding.node.default, (cst.Integer, cst.Float))
         counted = binding.kind is BindingKind.LOOP
         asked = isinstance(binding.value, (cst.Call, cst.Attribute, cst.Subscript)) and any(
-            isinstance(node, cst.Attribute) and node.attr.value in _ASKING for node in walk(binding.value)
+            isinstance(node, cst.Attribute) and node.attr.value in _ASKING for node in self._tree.walk(binding.value)
         )
         return not counted and not asked and binding.kind is not BindingKind.IMPORT

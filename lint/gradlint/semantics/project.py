@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+_LONGEST_WAY: Final = 50  # re-exports of re-exports
 # A call that fills a tensor in place.
 _FILLING: Final = re.compile(r"(?:uniform|normal|orthogonal|constant|ones|zeros|eye|dirac|sparse|fill|zero)_\(")
 
@@ -52,12 +53,18 @@ class ProjectIndex:
         return cls({file.module: file for file in facts})
 
     def resolve(self, name: str) -> str:
-        """The name of the same thing where it is defined; unchanged when no file of the project re-exports it."""
-        seen: set[str] = set()
-        while name not in seen:
-            seen.add(name)
-            name = self._step(name)
-        return name
+        """The name of the same thing where it is defined; unchanged when no file of the project re-exports it.
+
+        A package that offers a function under the name of the function's module (`from .roi import roi`) does not make
+        `pkg.roi.roi` a re-export of itself, and files that import from each other in a circle define nothing.
+        """
+        asked = name
+        for _ in range(_LONGEST_WAY):
+            below = self._step(name)
+            if below == name or below.startswith(f"{name}."):
+                return name
+            name = below
+        return asked
 
     def _step(self, name: str) -> str:
         module, rest = self._split(name)

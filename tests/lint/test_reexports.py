@@ -1,0 +1,28 @@
+"""Names that files of a project hand on to each other lead to where a thing is defined, and always to an end."""
+
+from __future__ import annotations
+
+import pytest
+from gradlint.semantics.project import FileFacts, ProjectIndex
+
+
+def index(**files: dict[str, str]) -> ProjectIndex:
+    return ProjectIndex.of(FileFacts(module.replace("__", "."), imports) for module, imports in files.items())
+
+
+def test_a_name_is_followed_through_several_files() -> None:
+    project = index(pkg={"net": "pkg.a.net"}, pkg__a={"net": "pkg.b.net"}, pkg__b={})
+    assert project.resolve("pkg.net") == "pkg.b.net"
+
+
+@pytest.mark.parametrize("name", ["pkg.roi.roi", "pkg.roi"])
+def test_a_function_with_the_name_of_its_module_ends(name: str) -> None:
+    """While `pkg/roi.py` is linted, it is no file of its own index."""
+    assert index(pkg={"roi": "pkg.roi.roi"}).resolve(name) == name
+
+
+def test_files_that_import_from_each_other_define_nothing() -> None:
+    circle = index(a={"x": "b.x"}, b={"x": "a.x"})
+    assert circle.resolve("a.x") == "a.x"
+    growing = index(a={"x": "b.x.y"}, b={"x": "a.x.y"})
+    assert growing.resolve("a.x") == "a.x"
