@@ -80,7 +80,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         ("ross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss", "BCE", "KLDiv", "kl_div"),
     ),
     RuleInfo("GRD416", "eval-no-nograd", Level.WARNING, Safety.SAFE, (".eval()",)),
-    RuleInfo("GRD417", "eval-no-eval", Level.WARNING, Safety.UNSAFE, ("Dropout", "BatchNorm")),
+    RuleInfo("GRD417", "eval-no-eval", Level.WARNING, Safety.UNSAFE, ("no_grad", "inference_mode")),
     RuleInfo("GRD501", "log-of-softmax", Level.ERROR, Safety.SAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo("GRD502", "sqrt-at-zero", Level.WARNING, Safety.UNSAFE, ("sqrt", "0.5", "pow")),
     RuleInfo("GRD503", "hand-bce", Level.WARNING, Safety.UNSAFE, ("log",)),

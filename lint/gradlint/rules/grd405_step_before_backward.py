@@ -46,6 +46,7 @@ import libcst as cst
 from gradlint.model import Safety
 from gradlint.rule import Context, checks
 from gradlint.rules.lines import block_line, line_of, moved
+from gradlint.semantics.reaching import reaching_value
 from gradlint.semantics.training_events import Event, EventKind
 from gradlint.semantics.training_loop import concerns
 
@@ -74,7 +75,7 @@ def _late_backward(step: Event, each: Round, ctx: Context) -> Event | None:
     later = [event for event in each.events[index + 1 :] if event.kind in gradients]
     if earlier or len(later) != 1 or later[0].kind is not EventKind.BACKWARD or later[0].arms != step.arms:
         return None
-    made = ctx.names.value_at(later[0].receiver) if isinstance(later[0].receiver, cst.Name) else None
+    made = reaching_value(later[0].receiver, ctx.tree, ctx.names) if isinstance(later[0].receiver, cst.Name) else None
     block = ctx.tree.parent(ctx.tree.statement(step.call))
     forward, stepping = (None if node is None else block_line(node, block, ctx) for node in (made, step.call))
     body = list(getattr(block, "body", ()))

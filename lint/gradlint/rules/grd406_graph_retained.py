@@ -53,6 +53,7 @@ from gradlint.model import Level, Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.accumulation import Accumulation, accumulations, is_differentiated, is_only_shown
 from gradlint.semantics.grad_mode import Mode
+from gradlint.semantics.reaching import reaching_value
 
 
 @checks(cst.Module)
@@ -111,5 +112,5 @@ def _report(each: Accumulation, level: Level, kept: str, ctx: Context) -> None:
 
 
 def _made(each: Accumulation, ctx: Context) -> list[tuple[cst.CSTNode, str]]:
-    value = ctx.names.value_at(each.value)
+    value = reaching_value(each.value, ctx.tree, ctx.names)
     return [(value, "carries the graph")] if value is not None else []

@@ -74,7 +74,7 @@ _WRONG = {
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every call of a loss."""
-    outputs = OutputActivations(ctx.names, ctx.classes, ctx.chains, ctx.origins)
+    outputs = OutputActivations(ctx.tree, ctx.names, ctx.classes, ctx.chains, ctx.origins)
     for call in ctx.tree.nodes(cst.Call):
         loss = ctx.losses.of(call)
         if loss is None or loss.name not in _WRONG:

@@ -40,6 +40,7 @@ import libcst as cst
 
 from gradlint.model import Safety
 from gradlint.rule import Context, checks
+from gradlint.semantics.reaching import reaching_value
 
 if TYPE_CHECKING:
     from gradlint.model import Fix
@@ -77,7 +78,7 @@ def _are_swapped(loss: Loss, ctx: Context) -> bool:
     if _is_prediction(first, ctx) or (isinstance(second, cst.Name) and _TARGET.search(second.value)):
         return False
     named = isinstance(second, cst.Name) and _PREDICTION.search(second.value) is not None
-    computed = isinstance(second, cst.Name) and isinstance(ctx.names.value_at(second), cst.Call)
+    computed = isinstance(second, cst.Name) and isinstance(reaching_value(second, ctx.tree, ctx.names), cst.Call)
     return _is_prediction(second, ctx) or (named and computed and _comes_from_data(first, ctx))
 
 
@@ -85,7 +86,7 @@ def _is_prediction(value: cst.BaseExpression | None, ctx: Context) -> bool:
     """Whether a value is what a network gives: it carries a graph, or comes from a call of something called so."""
     if ctx.graphs.carries(value):
         return True
-    made = ctx.names.value_at(value) if isinstance(value, cst.Name) else value
+    made = reaching_value(value, ctx.tree, ctx.names) if isinstance(value, cst.Name) else value
     function = made.func if isinstance(made, cst.Call) else None
     name = function.attr.value if isinstance(function, cst.Attribute) else getattr(function, "value", "")
     return isinstance(name, str) and _NETWORK.search(name) is not None

@@ -92,9 +92,9 @@ def check(_: cst.Module, ctx: Context) -> None:
         if function is None or function in seen or not loops or _OTHER_PURPOSE.search(function.name.value.lower()):
             continue
         modal = _modal_layer(call, ctx) if ctx.mode.at(call) is Mode.OFF and _is_used(call, ctx) else None
-        if modal is not None and not evaluations.may_differentiate(function) and _is_trained(call, ctx):
+        if modal is not None and not evaluations.may_differentiate(loops[0]) and _is_trained(call, ctx):
             seen.add(function)
-            _report(call, modal, loops[-1], ctx)
+            _report(call, modal, loops[0], ctx)
 
 
 def _may_switch(ctx: Context) -> bool:

@@ -94,11 +94,11 @@ class Evaluations:
                 found.append(above)
         return found
 
-    def may_differentiate(self, function: cst.FunctionDef) -> bool:
-        """Whether a function, or a helper of the file that it calls, may train or differentiate something."""
-        return self._may_differentiate(function, set())
+    def may_differentiate(self, code: cst.FunctionDef | cst.For | cst.While) -> bool:
+        """Whether a function or loop, or a helper of the file that it calls, may train or differentiate something."""
+        return self._may_differentiate(code, set())
 
-    def _may_differentiate(self, function: cst.FunctionDef, seen: set[cst.FunctionDef]) -> bool:
+    def _may_differentiate(self, function: cst.CSTNode, seen: set[cst.CSTNode]) -> bool:
         if function in seen:
             return False
         seen.add(function)

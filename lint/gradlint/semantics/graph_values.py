@@ -9,6 +9,7 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.grad_mode import Mode
+from gradlint.semantics.reaching import reaching_value
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class GraphValues:
     def _variable(self, name: cst.Name, seen: set[cst.CSTNode]) -> bool:
         if self._is_differentiated(name):
             return True
-        value = self._names.value_at(name)
+        value = reaching_value(name, self._tree, self._names)
         if value is not None:
             return self._carries(value, seen)
         bindings = self._names.reference(name).bindings

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from gradlint.semantics.forward import ForwardTrace
 from gradlint.semantics.layers import LinkKind, function_kind, layer_kind, method_kind
+from gradlint.semantics.reaching import reaching_value
 from gradlint.walk import walk
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gradlint.semantics.layers import Link
     from gradlint.semantics.module_class import ModuleClasses
     from gradlint.semantics.origins import Origins
+    from gradlint.walk import Tree
 
 _DEEPEST = 12
 
@@ -38,8 +41,9 @@ class Ending:
 class OutputActivations:
     """Answers for one file; None where it cannot be known."""
 
-    def __init__(self, names: Names, classes: ModuleClasses, chains: LayerChains, origins: Origins) -> None:
-        self._names, self._classes, self._chains, self._origins = names, classes, chains, origins
+    def __init__(self, tree: Tree, names: Names, classes: ModuleClasses, chains: LayerChains, origins: Origins) -> None:
+        self._tree, self._names, self._classes = tree, names, classes
+        self._chains, self._origins = chains, origins
 
     def of(self, value: cst.BaseExpression | None) -> Ending | None:
         """How a value ends."""
@@ -49,7 +53,7 @@ class OutputActivations:
         if depth > _DEEPEST:
             return None
         if isinstance(value, cst.Name):
-            return self._of(self._names.value_at(value), depth + 1)
+            return self._of(reaching_value(value, self._tree, self._names), depth + 1)
         if not isinstance(value, cst.Call):
             return None
         found = function_kind(self._names.full_name(value.func) or "")
@@ -77,7 +81,9 @@ class OutputActivations:
         owner = self._classes.named(name)
         if owner is None or owner.forward is None or _returns(owner.forward) != 1:
             return None
-        endings = [_last(chain.links) for chain in self._chains.of(owner)]
+        trace = ForwardTrace(self._tree, self._names, self._classes, self._chains.values, owner, {})
+        trace.run(owner.forward)
+        endings = [_last(links) for links in trace.returned]
         known = [each for each in endings if each is not None]
         same = len({(each.activation, each.node) for each in known}) == 1
         return known[0] if same and len(known) == len(endings) else None
