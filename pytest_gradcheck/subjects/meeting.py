@@ -44,8 +44,10 @@ def meeting(asked: str) -> Iterator[Callable[[Subject], Crowd | None]]:
         yield meet
     except Exception as error:
         if ranks is not None and not came:
-            with suppress(UsageProblem):  # the others raised too: each has its own to tell
-                _met(ranks, Part(raised=str(error) or type(error).__name__))
+            parts = ranks.gather(Part(raised=str(error) or type(error).__name__))
+            # Where all of them raised, each has its own to tell, and may try again in another dtype like the others.
+            if any(part.raised is None for part in parts):
+                raise UsageProblem(f"rank {ranks.rank} of {ranks.size}: {error}") from error
         raise
 
 
