@@ -7,14 +7,19 @@ stand-in can be put.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 
 from pytest_gradcheck.checks.base import Context
+from pytest_gradcheck.checks.groups import Groups
 from pytest_gradcheck.numerics.comparison import PROOF
 from pytest_gradcheck.numerics.directions import generator
 from pytest_gradcheck.numerics.stencil import Derivative, Line, richardson
 from pytest_gradcheck.subjects.subject import Leaf
 
+#: A method of a subject's batch: the leaf, its values in rows, the outputs at the point of the check, the cotangents.
+Evaluate = Callable[[Leaf, torch.Tensor, Sequence[torch.Tensor], Sequence[torch.Tensor]], "torch.Tensor | None"]
 #: Numbers that one batch of a leaf's values may hold: 4 MB in float64, which stay in the cache while they are used.
 ROOM = 1 << 19
 #: Fewer elements than this are not worth a batch: one vmapped call costs as much as some ten plain ones.
@@ -104,10 +109,52 @@ class Rows:
         bars = (best - fine).abs() + 3 * noise / step
         return [_known(value, bar, step) for value, bar in zip(best.tolist(), bars.tolist(), strict=True)]
 
+    def together(self, groups: Groups, positions: list[int], step: float) -> torch.Tensor:
+        """`quotients` with all elements of a group moved in one row; each is read from the outputs that it reaches.
+
+        Raises:
+            Refused: There is no batch, or an output moved that no member of its group reaches.
+        """
+        found = torch.full((self._flat.numel(),), float("nan"), dtype=torch.float64)
+        needed = list(dict.fromkeys(groups.of[positions].tolist()))
+        done: set[int] = set()
+        for start in range(0, len(needed), self.length):
+            if self._context.deadline.passed:
+                break
+            self._context.tell(f"{self._leaf.name}, group {start} of {len(needed)}")
+            chosen = needed[start : start + self.length]
+            members = [groups.members(group) for group in chosen]
+            counts = torch.tensor([len(member) for member in members])
+            rows, where = torch.arange(len(chosen)).repeat_interleave(counts), torch.cat(members)
+            up, down, width = self._moved(rows, where, step, self._batch.terms)
+            owners, change = groups.owners(torch.tensor(chosen)), up - down
+            if not bool((change.masked_fill(owners >= 0, 0.0).sum(1).abs() <= 16 * self._context.noise).all()):
+                raise Refused
+            sums = torch.zeros(1 + len(found), dtype=torch.float64)
+            sums.index_add_(0, owners.expand_as(change).reshape(-1) + 1, change.reshape(-1))
+            found[where] = sums[1 + where] / width
+            done.update(chosen)
+        ready = [group in done for group in groups.of[positions].tolist()]
+        return found[positions[: ready.index(False) if False in ready else None]]
+
     def _part(self, positions: torch.Tensor, step: float) -> torch.Tensor:
-        leaf, context, count = self._leaf, self._context, len(positions)
-        where = positions.to(self._flat.device)
-        values, rows = self._values[: 1 + 2 * count], torch.arange(count, device=where.device)
+        up, down, width = self._moved(torch.arange(len(positions)), positions, step, self._batch.objectives)
+        return (up - down) / width
+
+    def _moved(
+        self, rows: torch.Tensor, where: torch.Tensor, step: float, evaluate: Evaluate
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What `evaluate` gives with elements moved up and down in rows of their own, and the widths of the moves.
+
+        Args:
+            rows: The row in which each element is moved, from 0; ascending, shape (n,).
+            where: The elements' flat positions; shape (n,).
+            step: By how much.
+            evaluate: A method of the batch.
+        """
+        leaf, context, count = self._leaf, self._context, 1 + int(rows[-1])
+        rows, where = rows.to(self._flat.device), where.to(self._flat.device)
+        values = self._values[: 1 + 2 * count]
         start = self._flat[where]
         values[1 + rows, where] = start + step
         values[1 + count + rows, where] = start - step
@@ -116,16 +163,16 @@ class Rows:
         stacked = torch.view_as_complex(shaped) if leaf.tensor.is_complex() else shaped
         version = self._values._version
         context.subject.calls += len(stacked)
-        found = self._batch.objectives(leaf, stacked, context.baseline, context.cotangents)
+        found = evaluate(leaf, stacked, context.baseline, context.cotangents)
         if self._values._version != version:
             self._values.copy_(self._flat.expand_as(self._values))  # the forward wrote into its argument
         values[1 + rows, where] = start
         values[1 + count + rows, where] = start
         # The noise of both evaluations, with room for vmap's other order of summation.
-        if found is None or not abs(float(found[0])) <= 16 * context.noise:
+        if found is None or not abs(float(found[0].sum())) <= 16 * context.noise:
             raise Refused
         found = found.double().cpu()
-        return (found[1 : 1 + count] - found[1 + count :]) / width
+        return found[1 : 1 + count], found[1 + count :], width
 
 
 def _many(context: Context, leaf: Leaf, rows: Rows, positions: list[int]) -> list[Derivative]:
@@ -133,12 +180,16 @@ def _many(context: Context, leaf: Leaf, rows: Rows, positions: list[int]) -> lis
     source = generator(context.settings.seed, "bars", leaf.name, leaf.kind)
     drawn = torch.randperm(len(positions), generator=source)[:SAMPLE].tolist()
     sample = rows.extrapolated([positions[i] for i in drawn])
-    quotients = rows.quotients(positions, step)
-    if not sample or not len(quotients):
+    if not sample:
         return []
     # Along an element the quotient's own truncation is |R - C(eps)|, four times that of R's claim.
     truncation = max(4 * (found.bar - 3 * noise / step) for found in sample)
     bar = truncation + 3 * noise / step
+    quotients = _grouped(
+        context, leaf, rows, positions, {i: one.value for i, one in zip(drawn, sample, strict=False)}, bar
+    )
+    if quotients is None:
+        quotients = rows.quotients(positions, step)
     claims = _claims(context, leaf, positions[: len(quotients)])
     found = [_known(value, bar, step) for value in quotients.tolist()]
     apart = (~((quotients - claims).abs() <= bar)).nonzero().flatten().tolist()
@@ -146,6 +197,21 @@ def _many(context: Context, leaf: Leaf, rows: Rows, positions: list[int]) -> lis
     for i, better in zip(apart, closer, strict=False):
         found[i] = better
     return found
+
+
+def _grouped(
+    context: Context, leaf: Leaf, rows: Rows, positions: list[int], singles: dict[int, float], bar: float
+) -> torch.Tensor | None:
+    """Quotients of elements moved many at once; None where that is impossible, or contradicts single moves."""
+    groups = Groups.measured(context, leaf)
+    if groups is None:
+        return None
+    try:
+        found = rows.together(groups, positions, context.step)
+    except Refused:
+        return None
+    apart = [abs(float(found[i]) - value) for i, value in singles.items() if i < len(found)]
+    return found if all(gap <= bar for gap in apart) else None
 
 
 def _true(context: Context, leaf: Leaf, positions: list[int], found: list[Derivative]) -> bool:

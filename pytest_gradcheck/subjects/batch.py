@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -32,7 +32,17 @@ class Batch:
     def objectives(
         self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
     ) -> torch.Tensor | None:
-        """`Re <v, f - baseline>` with the leaf at every row of `values`.
+        """`Re <v, f - baseline>` with the leaf at every row of `values`: the sum of its `terms`.
+
+        Returns:
+            float64, shape (n,), or None where this subject cannot be evaluated in a batch.
+        """
+        return self._mapped(leaf, values, lambda outputs: paired(outputs, baseline, cotangents))
+
+    def terms(
+        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+    ) -> torch.Tensor | None:
+        """`v * (f - baseline)` for every output element, with the leaf at every row of `values`.
 
         Args:
             leaf: The leaf to replace.
@@ -41,8 +51,13 @@ class Batch:
             cotangents: One per output.
 
         Returns:
-            float64, shape (n,), or None where this subject cannot be evaluated in a batch.
+            float64, shape (n, real numbers in all outputs), or None where this subject cannot be evaluated in a batch.
         """
+        return self._mapped(leaf, values, lambda outputs: products(outputs, baseline, cotangents))
+
+    def _mapped(
+        self, leaf: Leaf, values: torch.Tensor, reduce: Callable[[list[torch.Tensor]], torch.Tensor]
+    ) -> torch.Tensor | None:
         if not self._forward.takes(leaf.tensor):
             return None
         buffers = self._held.written
@@ -50,7 +65,7 @@ class Batch:
 
         def play(value: torch.Tensor, *own: torch.Tensor) -> torch.Tensor:
             instead = {id(leaf.tensor): value} | {id(buffer): row for buffer, row in zip(buffers, own, strict=True)}
-            return paired(self._forward(instead), baseline, cotangents)
+            return reduce(self._forward(instead))
 
         stacked = [buffer.detach().expand(rows, *buffer.shape).clone() for buffer in buffers]
         try:
@@ -62,3 +77,16 @@ class Batch:
         finally:
             self._held.restore()
         return found.detach()
+
+
+def products(
+    outputs: Sequence[torch.Tensor], baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """What `paired` sums, one number per real number of the outputs; float64, shape (n,)."""
+    found = []
+    for output, base, cotangent in zip(outputs, baseline, cotangents, strict=True):
+        change = torch.where(cotangent != 0, output - base, 0)
+        if cotangent.is_complex():
+            change, cotangent = torch.view_as_real(change), torch.view_as_real(cotangent)
+        found.append((change.double() * cotangent.double()).reshape(-1).cpu())
+    return torch.cat(found)

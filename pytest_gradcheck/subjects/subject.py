@@ -64,6 +64,11 @@ class Batch(Protocol):
     ) -> torch.Tensor | None:
         """`Re <v, f - baseline>` at every row of `values`; None where the subject cannot be evaluated in a batch."""
 
+    def terms(
+        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+    ) -> torch.Tensor | None:
+        """What `objectives` sums, by row and output element; None where it is None."""
+
 
 class Gradients(NamedTuple):
     """What one backward pass gave: a gradient per leaf, and whether it was a tensor at all (None counts as zero)."""
