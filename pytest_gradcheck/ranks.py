@@ -185,7 +185,10 @@ def _start() -> None:
         place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         said = str(error).strip().partition("\n")[0]
         others = int(os.environ["WORLD_SIZE"]) - 1
-        raise UsageProblem(f"rank {os.environ['RANK']} could not meet the other {others} at {place}: {said}") from error
+        raise UsageProblem(
+            f"rank {os.environ['RANK']} could not meet the other {others} at {place}, where RANK and WORLD_SIZE say "
+            f"they are; without these two variables it runs alone ({said})"
+        ) from error
     _STARTED.add(dist.group.WORLD)
 
 

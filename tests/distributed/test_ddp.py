@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.ranks import VARIABLE, current, patience
 from tests.distributed.conftest import Run, torchrun
 
 #: Every rank prints one line of JSON; the last case ends rank 1 in the middle of a run.
@@ -114,6 +118,23 @@ except Exception as error:
     print(type(error).__name__, error, flush=True)
 """
 
+#: One rank trains, the other does something else for longer than the first has patience.
+STAYS_AWAY = """
+import os, time, torch
+import torch.distributed as dist
+from pytest_gradcheck import ranks, train_smoke
+
+together = ranks.current(start=True)
+together.same("the start")
+if together.rank == 1:
+    time.sleep(9)
+else:
+    try:
+        train_smoke(torch.nn.Linear(2, 2), [(torch.ones(1, 2), torch.zeros(1, dtype=torch.long))])
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -191,3 +212,29 @@ def test_a_rank_that_dies_leaves_one_clear_error_and_no_deadlock(ran: Run) -> No
     assert ran.status == 1
     assert "RankLost rank 0 of 2 got no answer from the others: one has ended" in ran.output
     assert "look for the first failure in what the ranks printed" in ran.output
+
+
+def test_a_rank_that_stays_away_is_given_up(tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(STAYS_AWAY)
+    ran = torchrun(tmp_path, "run.py", patience="5")
+    assert "RankLost rank 0 of 2 got no answer from the others: one has ended, or waited in another" in ran.output
+    assert "for over 5 s (PYTEST_GRADCHECK_RANK_TIMEOUT changes that)" in ran.output
+
+
+def test_ranks_that_never_come_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = str(found.getsockname()[1])
+    ranks = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port, VARIABLE: "1"}
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageProblem, match=f"^rank 0 could not meet the other 1 at localhost:{port}, where RANK and"):
+        current(start=True)
+    monkeypatch.delenv("WORLD_SIZE")
+    assert current(start=True) is None
+
+
+def test_patience_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "soon")
+    with pytest.raises(UsageProblem, match=f"{VARIABLE} is 'soon', but it must be a positive number of seconds"):
+        patience()
