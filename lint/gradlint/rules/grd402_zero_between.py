@@ -4,6 +4,9 @@
 Reports `zero_grad()` after `backward()` and before the `step()` of the same parameters, with no other `backward()` in
 between. Silent where something that is not known could compute gradients in between.
 
+Precision: no finding, hence no wrong one, in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0,
+pytorch-lightning 2.6.6, d2l 1.0.3 and 110 further packages of the index.
+
 ## Why is this bad
 `zero_grad()` sets every gradient to None and `step()` skips parameters without one: nothing is learnt, and no message
 says so. After 100 rounds the weights are still the ones of the first.

@@ -5,6 +5,9 @@ Reports `clip_grad_norm_` and `clip_grad_value_` where the gradients were just z
 where the step has used them already and `zero_grad()` comes before the next `backward()`. Silent for an infinite norm,
 which only measures, and where gradients are kept over several rounds.
 
+Precision: no finding, hence no wrong one, in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0,
+pytorch-lightning 2.6.6, d2l 1.0.3 and 110 further packages of the index.
+
 ## Why is this bad
 The step sees the gradient as `backward()` left it: with a norm of 1000 and `max_norm=1` the update is 1000 times larger
 than what the clipping was written to allow. Training explodes as if it were not there.

@@ -6,6 +6,9 @@ cross-entropy of a softmax or sigmoid, `NLLLoss` of a softmax or sigmoid, `BCEWi
 and `BCELoss` and `NLLLoss` of a network that ends in a linear layer or convolution. Cross-entropy of a log_softmax
 gives the right numbers and is info.
 
+Precision: no finding, hence no wrong one, in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0,
+pytorch-lightning 2.6.6, d2l 1.0.3 and 110 further packages of the index.
+
 ## Why is this bad
 Cross-entropy applies log_softmax itself. Of probabilities, which lie between 0 and 1, it cannot get below
 log(1 + (C-1)/e): 1.46 for 10 classes, however sure and right the network is, and the gradient at equal logits is 1/C of

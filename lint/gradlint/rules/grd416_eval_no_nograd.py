@@ -6,6 +6,10 @@ Reports functions that call `model.eval()` and then the model in a loop, outside
 otherwise, where anything in it may differentiate (attacks, penalties, attributions) and where a framework is imported
 that evaluates without gradients by itself.
 
+Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
+d2l 1.0.3; 23 in 110 further packages of the index, 22 of them right (the other's caller, in another file, holds
+`no_grad`).
+
 ## Why is this bad
 `eval()` changes dropout and batch normalisation, not the recording of gradients. Every forward pass still keeps all its
 activations for a `backward()` that never comes: a network of N layers holds N activations at once instead of one, so
