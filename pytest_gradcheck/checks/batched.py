@@ -20,8 +20,8 @@ from pytest_gradcheck.subjects.subject import Leaf
 
 #: A method of a subject's batch: the leaf, its values in rows, the outputs at the point of the check, the cotangents.
 Evaluate = Callable[[Leaf, torch.Tensor, Sequence[torch.Tensor], Sequence[torch.Tensor]], "torch.Tensor | None"]
-#: Numbers that one batch of a leaf's values may hold: 4 MB in float64, which stay in the cache while they are used.
-ROOM = 1 << 19
+#: Numbers that one batch of a leaf's values may hold: 8 MB in float64. Less costs calls, more leaves the cache.
+ROOM = 1 << 20
 #: Fewer elements than this are not worth a batch: one vmapped call costs as much as some ten plain ones.
 WORTH = 8
 #: Elements whose bars are measured; where there are many times more, these speak for the others.
