@@ -189,8 +189,8 @@ class Names:
 
     def is_never_changed(self, binding: Binding) -> bool:
         """Whether the list that a name was bound to stays as it is: it is only read, by index or in loops."""
-        for name in self.tree.nodes(cst.Name):
-            if name.value != binding.name or name is binding.node:
+        for name in self.tree.named(binding.name):
+            if name is binding.node:
                 continue
             above = self.tree.parent(name)
             if isinstance(above, cst.Subscript) and above.value is name:

@@ -150,6 +150,17 @@ class Tree:
         """All nodes of exactly this class, in text order."""
         return self._by_kind.get(kind, ())  # type: ignore[return-value]  # filed under their own class
 
+    @cached_property
+    def _by_word(self) -> dict[str, list[cst.Name]]:
+        words: dict[str, list[cst.Name]] = {}
+        for name in self.nodes(cst.Name):
+            words.setdefault(name.value, []).append(name)
+        return words
+
+    def named(self, word: str) -> Sequence[cst.Name]:
+        """All names that are this word, in text order: variables, attributes, keywords, definitions."""
+        return self._by_word.get(word, ())
+
     def walk(self, root: cst.CSTNode) -> Sequence[cst.CSTNode]:
         """The node and all below it, in text order: as the function `walk` gives them, without walking again."""
         start = self._number.get(id(root))

@@ -95,11 +95,19 @@ class LayerChains:
         if made is None or len(made.params.params) + len(made.params.kwonly_params) < 2:
             return []
         found: list[Environment] = []
-        for call in self._tree.nodes(cst.Call):
-            if self._names.full_name(call.func) == owner.name and len(found) < _MOST_INSTANCES:
+        for call in self._calls_by_name.get(owner.name, ()):
+            if len(found) < _MOST_INSTANCES:
                 given = arguments(call, made, self._names, {})
                 if given is not None and given not in found and any(value is not UNKNOWN for value in given.values()):
                     found.append(given)
+        return found
+
+    @cached_property
+    def _calls_by_name(self) -> dict[str | None, list[cst.Call]]:
+        """The calls of the file by the full name of what they call."""
+        found: dict[str | None, list[cst.Call]] = {}
+        for call in self._tree.nodes(cst.Call):
+            found.setdefault(self._names.full_name(call.func), []).append(call)
         return found
 
     def _inside(self, call: cst.Call, known: Environment) -> Links:

@@ -219,8 +219,9 @@ class ListReplay:
 
 def is_grown(subject: cst.Name | cst.Attribute, tree: Tree, names: Names) -> bool:
     """Whether a ModuleList or Sequential is filled after it was made."""
-    for function in tree.nodes(cst.Attribute):
-        if function.attr.value not in _CHANGING:
+    for word in (each for method in _CHANGING for each in tree.named(method)):
+        function = tree.parent(word)
+        if not isinstance(function, cst.Attribute) or function.attr is not word:
             continue
         call = tree.parent(function)
         if not isinstance(call, cst.Call) or call.func is not function:

@@ -1,0 +1,185 @@
+"""gradlint beside other linters on two pinned packages, unpacked from the package index, measured in one run.
+
+    python -m tests.benchmarks.gradlint_speed                        # timm and torchvision, with every tool
+    python -m tests.benchmarks.gradlint_speed --only torchvision --tools ruff --repeat 1
+    python -m tests.benchmarks.gradlint_speed --write                # the table into docs/gradlint-speed.md
+
+Every row is a process of its own, started again for each repetition, the best of which counts: processor seconds of it
+and its children (what another process on the machine takes does not count), the wall clock beside. "parse alone" is
+`libcst.parse_module`, with the collector off, on exactly the files that reach gradlint's rules: what a linter on libcst
+cannot go below. The other tools run with their default rules, without their caches, each in an environment of its own
+under `--cache`; one that cannot be installed is left out and named. gradlint "warm" has run before, with a cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.lint.corpora.packages import PINNED, fetch, sources
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "gradlint-speed.md"
+PACKAGES: Final = ("torchvision", "timm")
+PARSE: Final = "libcst.parse_module alone"
+COLD: Final = "gradlint cold, one process"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Another linter: what pip installs, and how it is started on a folder."""
+
+    requirements: tuple[str, ...]
+    command: tuple[str, ...]
+
+
+TOOLS: Final = {
+    "ruff": Tool(("ruff==0.11.13",), ("ruff", "check", "--no-cache", "--isolated", "--quiet", "--select", "F,B,NPY")),
+    "TorchFix": Tool(("torchfix==0.7.0",), ("torchfix", "-j", "1")),
+    "torch-preflight": Tool(("torch-preflight==0.5.0",), ("torch-preflight", "check")),
+}
+
+
+class Taken(NamedTuple):
+    """What a process took, in seconds."""
+
+    processor: float
+    wall: float
+
+
+def run(command: Sequence[str], folder: Path, repeat: int) -> Taken:
+    """The best of several starts of a command. Raises RuntimeError if it fails; 1 only says that it found something."""
+    found: list[Taken] = []
+    for _ in range(repeat):
+        before, started = os.times(), time.perf_counter()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        wall, after = time.perf_counter() - started, os.times()
+        if done.returncode not in (0, 1) or "Traceback" in done.stderr:
+            raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-300:]}")
+        processor = after.children_user + after.children_system - before.children_user - before.children_system
+        found.append(Taken(processor, wall))
+    return min(found)
+
+
+def installed(name: str, cache: Path) -> Path:
+    """The folder of the programs of a tool's environment, made when first asked. Raises CalledProcessError."""
+    home = cache / "tools" / name
+    programs = home / ("Scripts" if os.name == "nt" else "bin")
+    if not (home / "done").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        venv.create(home, with_pip=True)
+        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *TOOLS[name].requirements], check=True, capture_output=True)
+        (home / "done").touch()
+    return programs
+
+
+def reaching(folder: Path) -> list[str]:
+    """The files in which a rule of the default set may fire: the others gradlint never parses with libcst."""
+    from gradlint.rules import RULES
+
+    default = [rule for rule in RULES if rule.default]
+    return [str(path) for path in sources(folder) if any(rule.may_fire(path.read_bytes()) for rule in default)]
+
+
+def parse(listed: Path) -> None:
+    """Parse the files of a list, one after the other: the process that `PARSE` measures."""
+    import gc
+
+    import libcst
+
+    gc.disable()
+    for name in listed.read_text().splitlines():
+        libcst.parse_module(Path(name).read_bytes())
+
+
+def rows(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, Taken]]:
+    """Each way and what it took on one package."""
+    own = [sys.executable, "-m", "gradlint", "."]
+    listed = options.cache / "listed.txt"
+    listed.write_text("\n".join(reaching(folder)))
+    here = [sys.executable, "-m", "tests.benchmarks.gradlint_speed", "--parse", str(listed)]
+    yield PARSE, run(here, Path.cwd(), options.repeat)
+    yield COLD, run([*own, "--no-cache", "--jobs", "1"], folder, options.repeat)
+    yield "gradlint cold, two processes", run([*own, "--no-cache", "--jobs", "2"], folder, options.repeat)
+    run([*own, "--jobs", "2"], folder, 1)  # fills the cache
+    yield "gradlint warm, one process", run([*own, "--jobs", "1"], folder, options.repeat)
+    yield "gradlint warm, two processes", run([*own, "--jobs", "2"], folder, options.repeat)
+    for name in options.tools.split(",") if options.tools else TOOLS:
+        taken = other(name, folder, options)
+        if taken is not None:
+            yield name, taken
+
+
+def other(name: str, folder: Path, options: argparse.Namespace) -> Taken | None:
+    """What another tool took, started once where it needs a minute; None, said on stderr, where it cannot be had."""
+    program, *arguments = TOOLS[name].command
+    try:
+        command = [str(installed(name, options.cache) / program), *arguments, "."]
+        return run(command, folder, options.repeat if name == "ruff" else 1)
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as problem:
+        print(f"{name} left out: {problem}", file=sys.stderr)
+        return None
+
+
+def table(package: str, folder: Path, options: argparse.Namespace) -> list[str]:
+    """A package's rows, with their ratios to parsing alone and to gradlint."""
+    files = sources(folder)
+    lines = sum(path.read_bytes().count(b"\n") for path in files)
+    found = dict(rows(folder, options))
+    text = [f"## {package}: {len(files)} files, {lines / 1000:.0f} thousand lines", ""]
+    text += ["| | processor s | wall s | / parse alone | / gradlint cold |", "|---|---:|---:|---:|---:|"]
+    for name, taken in found.items():
+        ratios = [taken.processor / found[beside].processor for beside in (PARSE, COLD)]
+        text.append(f"| {name} | {taken.processor:.2f} | {taken.wall:.2f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+    return text
+
+
+def main() -> int:
+    """Measure and print; with `--write` into the page."""
+    parser = argparse.ArgumentParser(prog="tests.benchmarks.gradlint_speed", description=(__doc__ or "").split("\n")[0])
+    default = Path(tempfile.gettempdir()) / "gradlint-corpora"
+    parser.add_argument("--cache", type=Path, default=default, help="where wheels and other tools are unpacked")
+    parser.add_argument("--only", choices=PACKAGES, help="one package")
+    parser.add_argument("--tools", default="", help=f"of {','.join(TOOLS)}; default: all")
+    parser.add_argument("--repeat", type=int, default=3, help="starts, of which the best counts")
+    parser.add_argument("--write", action="store_true", help=f"the table into docs/{PAGE.name}")
+    parser.add_argument("--parse", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.parse:
+        parse(options.parse)
+        return 0
+    pinned = {requirement.partition("==")[0]: requirement for requirement in PINNED}
+    text: list[str] = []
+    for package in PACKAGES:
+        if options.only in (None, package):
+            one = table(pinned[package].replace("==", " "), fetch(pinned[package], options.cache), options)
+            print("\n".join(one), flush=True)
+            text += ["", *one]
+    if options.write:
+        write(text)
+    return 0
+
+
+def write(text: list[str]) -> None:
+    """Replace what the page shows after its marker, with the date and the machine."""
+    today = datetime.now(tz=timezone.utc).date().isoformat()
+    machine = f"Measured on {today}: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}."
+    head = re.split(r"(?m)^<!-- measured -->$", PAGE.read_text(encoding="utf-8"))[0]
+    PAGE.write_text(f"{head}<!-- measured -->\n\n{machine}\n" + "\n".join(text) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
