@@ -110,7 +110,7 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:  # torch's DistError is one
-            raise RankLost(lost(self.rank, self.size, error)) from error
+            raise RankLost(lost(self.rank, self.size, error)) from None
 
 
 def lost(rank: int, size: int, error: BaseException) -> str:
@@ -164,7 +164,8 @@ def patience() -> float:
 
 
 def stop() -> None:
-    """Ends the process group that was started here; another's is left alone."""
+    """Lets go of the other ranks, and whoever waits hears at once; a group that others started is left alone."""
+    _OWN.clear()
     if dist.is_available() and dist.is_initialized() and dist.group.WORLD in _STARTED:
         dist.destroy_process_group()
 

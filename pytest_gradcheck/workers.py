@@ -92,6 +92,9 @@ class RankSession:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """All ranks tell each other how they ended; the worst status is everybody's."""
         result = yield
+        ranks = sys.modules.get("pytest_gradcheck.ranks")
+        if ranks is not None:
+            ranks.stop()  # a rank that ends early, by -x, must not leave the others waiting for it in a check
         told = self._told(int(session.exitstatus))
         if told:
             session.exitstatus = max(status for status, _ in told)
@@ -112,12 +115,6 @@ class RankSession:
 
     def pytest_unconfigure(self) -> None:
         """The others wait until the first has written everything: torchrun ends them all with the first that fails."""
-        self._leave()
-        ranks = sys.modules.get("pytest_gradcheck.ranks")
-        if ranks is not None:
-            ranks.stop()
-
-    def _leave(self) -> None:
         if self._store is None:
             if self._rank:
                 sys.stdout.write(self._unheard.getvalue())

@@ -130,7 +130,7 @@ class Team(Alone):
             RankLost: Another rank did not answer.
         """
         if of_ranks(error):
-            raise RankLost(lost(self._ranks.rank, self._ranks.size, error)) from error
+            raise RankLost(lost(self._ranks.rank, self._ranks.size, error)) from None
 
     def mean(self, losses: list[float]) -> list[float]:
         """As `Alone.mean`: the same numbers on every rank, so that they are judged alike."""
