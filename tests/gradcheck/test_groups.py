@@ -146,6 +146,16 @@ def _blind(_: Any, leaf: Any, k: int, order: list[int]) -> Any:
         yield where, reach
 
 
+def test_a_gate_that_only_a_joint_move_crosses_does_no_harm() -> None:
+    def gated(x: Tensor) -> Tensor:
+        return torch.where(x.sum() > 0, x * x, 3 * x)
+
+    x = torch.randn(16, 20, dtype=torch.float64)
+    # One step of one element, 1e-5, leaves the sum positive; one of 320 elements at once does not.
+    report = check_gradients(gated, x - x.mean() + 1e-4 / x.numel(), checks=["vjp"], mode="elementwise")
+    assert exact(report), report
+
+
 def test_off_the_domain_elements_are_moved_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def root(x: Tensor) -> Tensor:
         factor: Tensor = torch.linalg.cholesky(x @ x.mT + 1e-3 * torch.eye(4))
