@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pytest_gradcheck.data.loader import fashion_mnist
     from pytest_gradcheck.model import Failure, Finding, Limits, Report, TensorCheck, TrainingReport, Verdict
     from pytest_gradcheck.models import alexnet
-    from pytest_gradcheck.training import gradient_flow, train_smoke, watch
+    from pytest_gradcheck.training import gradient_flow, train_smoke
+    from pytest_gradcheck.training.watch import watch
 
 __version__ = "0.1.0"
 
@@ -29,7 +30,7 @@ _LAZY = {
     "fashion_mnist": "pytest_gradcheck.data.loader",
     "gradient_flow": "pytest_gradcheck.training",
     "train_smoke": "pytest_gradcheck.training",
-    "watch": "pytest_gradcheck.training",
+    "watch": "pytest_gradcheck.training.watch",
 }
 
 __all__ = [
