@@ -12,6 +12,8 @@ from gradlint.loader import load
 from gradlint.rules import OWN, RULES
 
 from tests.docs.snippets import ROOT
+from tests.lint.corpora.labels import read
+from tests.lint.corpora.page import measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +41,10 @@ def page(rule: Rule) -> str:
     info = rule.info
     sections = "\n".join(f"## {title}\n\n{text}\n" for title, text in rule.page.sections.items())
     facts = f"{HEAD}{_row(info, info.code)}\n"
-    return f"{WRITTEN}# {info.code} {info.name}\n\n{rule.page.summary}\n\n{facts}\n{_options(info)}{sections}"
+    precision = f"Measured: {measured(info, read())}\n\n" if info in RULES else ""
+    return (
+        f"{WRITTEN}# {info.code} {info.name}\n\n{rule.page.summary}\n\n{facts}\n{precision}{_options(info)}{sections}"
+    )
 
 
 def table(folder: str = "docs/rules/") -> str:

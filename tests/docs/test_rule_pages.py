@@ -34,6 +34,12 @@ def test_every_rule_has_a_page_with_its_facts() -> None:
             assert line.count(" | ") == HEAD.count(" | ", 0, HEAD.index("\n")) + 1
 
 
+def test_every_rule_says_how_often_it_was_right() -> None:
+    written = pages()
+    assert "\nMeasured: 2 findings in the five packages" in written["GRD205.md"]
+    assert all("\nMeasured: " in written[f"{info.code}.md"] for info in RULES)
+
+
 def test_writing_removes_pages_of_rules_that_are_gone_and_mends_changed_ones(tmp_path: Path) -> None:
     (tmp_path / "GRD999.md").write_text("gone")
     (tmp_path / "GRD703.md").write_text("changed by hand")

@@ -1,4 +1,4 @@
-"""`python -m tests.lint.corpora [--only timm] [--select GRD101,GRD102] [--messages]`: exit 1 when anything changed."""
+"""`python -m tests.lint.corpora [--only timm] [--select GRD101] [--messages] [--write]`: exit 1 at any change."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.lint.corpora.labels import Place, read, report
 from tests.lint.corpora.linted import lint_package
 from tests.lint.corpora.packages import PINNED, fetch
+from tests.lint.corpora.page import write
 
 
 def main() -> int:
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="a package (default: all)")
     parser.add_argument("--select", default="", help="codes; default: the default set")
     parser.add_argument("--messages", action="store_true", help="show each finding's message")
+    parser.add_argument("--write", action="store_true", help="docs/gradlint-precision.md, if all is as labelled")
     options = parser.parse_args()
     codes = frozenset(filter(None, options.select.split(",")))
     found: list[Place] = []
@@ -37,6 +39,8 @@ def main() -> int:
     labels = {place: label for place, label in read().items() if not codes or place.rule in codes}
     text, same = report(found, labels, lines)
     print("\n".join(text))
+    if options.write and same and not codes:
+        write(lines)
     return 0 if same else 1
 
 
