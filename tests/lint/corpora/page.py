@@ -54,7 +54,8 @@ def page(labels: Mapping[Place, Label], lines: Mapping[str, int]) -> str:
     text = [
         "# How often gradlint is right",
         "",
-        f"As of {today}; `python -m tests.lint.corpora --write` measures and writes this. The default set over {pinned}.",
+        f"As of {today}; `python -m tests.lint.corpora --write` measures and writes this. The default set",
+        f"over {pinned}.",
         "Every finding was read and labelled (`tests/lint/corpora/expected.tsv`: place, right or wrong, why); the run",
         "fails on one that is new or gone. A cell is right / wrong findings.",
         "",
