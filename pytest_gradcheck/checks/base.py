@@ -73,6 +73,8 @@ class Context:
         self.spread = spread
         #: Whether batches of evaluations are possible; None while nobody has tried.
         self.batches: bool | None = None
+        #: The same check beside its point, once `nearby` was asked for it.
+        self.beside: Context | None = None
         #: Positions of the outputs without a graph; `baseline` finds them.
         self.without_graph: list[int] = []
 

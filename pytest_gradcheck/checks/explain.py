@@ -44,6 +44,8 @@ def explain(context: Context, leaf: Leaf, reached: bool, comparison: Comparison)
 
 def _evidence(context: Context, leaf: Leaf, reached: bool, pointed: Comparison, located: Located) -> Evidence:
     kept = pointed.kept()
+    # Elements that no step could measure are no evidence: at the edge of a domain an infinite gradient may be right.
+    kept = kept[pointed.numeric[kept].isfinite()]
     positions = torch.tensor([pointed.probes[int(i)].position for i in kept], dtype=torch.long)
     gradient = context.gradients.values[context.subject.leaves.index(leaf)]
     gradients = zip(context.subject.leaves, context.gradients.values, strict=True)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 
-from pytest_gradcheck.checks import joint, pictures, probes
-from pytest_gradcheck.checks.base import Context, Outcome, names
+from pytest_gradcheck.checks import joint, notes, pictures, probes, small
+from pytest_gradcheck.checks.base import Context, Outcome
 from pytest_gradcheck.checks.batched import possible
 from pytest_gradcheck.checks.explain import explain
 from pytest_gradcheck.checks.locate import descend
-from pytest_gradcheck.checks.measure import Comparison, compare, verdict
+from pytest_gradcheck.checks.measure import CORNERS, Comparison, compare, verdict
+from pytest_gradcheck.checks.nearby import nearby
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, TensorCheck, Verdict, Worst
 from pytest_gradcheck.numerics.comparison import Judgement
-from pytest_gradcheck.subjects.observe import backward_name, functions
-from pytest_gradcheck.subjects.resolve import where
 from pytest_gradcheck.subjects.subject import Leaf
 
 #: In mode "auto" a leaf is compared element by element up to this many real numbers ...
 ELEMENTS = 256
 #: ... and up to this many numbers read for one sweep over its elements: elements times the size of the subject.
 WORK = 4_000_000
-#: Custom Functions whose place is named when a module that uses them is wrong.
-SOURCES = 5
 #: ... and, where no batch of evaluations is possible and each costs four calls, up to this much of the same product.
 ALONE = 100_000
 #: Where the function is too noisy for two steps every probe costs a sweep, and fewer are affordable.
@@ -43,15 +39,15 @@ class Vjp:
         """Checks every leaf; with a budget, first by projections, which decide cheaply."""
         outcome = Outcome()
         if not context.finite:
-            outcome.findings.append(_non_finite(context))
+            outcome.findings.append(notes.non_finite(context))
         measured = dict(check_leaves(context, outcome.findings))
         outcome.tensors = [measured[leaf.name] for leaf in context.subject.leaves]
         if context.subject.raised:
-            outcome.findings.append(_raised(context))
+            outcome.findings.append(notes.raised(context))
         if any(check.diagnosis or check.worst for check in outcome.tensors if check.verdict > Verdict.INCONCLUSIVE):
-            outcome.findings += _sources(context)
+            outcome.findings += notes.sources(context)
         if context.without_graph:
-            outcome.findings.append(_without_graph(context))
+            outcome.findings.append(notes.without_graph(context))
         _refuse_nothing(context, outcome.tensors)
         return outcome
 
@@ -91,10 +87,39 @@ def _elementwise(context: Context, leaf: Leaf) -> bool:
 def _check(
     context: Context, leaf: Leaf, gradient: torch.Tensor, reached: bool, elementwise: bool, findings: list[Finding]
 ) -> TensorCheck:
+    check, excuses = _alone(context, leaf, gradient, reached, elementwise, findings)
+    # Single elements were told from their neighbours' kinks; along a line only the point beside it can do that.
+    if not excuses & CORNERS or (elementwise and (check.verdict is Verdict.WRONG or check.proven)):
+        return check
+    beside, said = _beside(context, leaf)
+    if beside is not None and beside.proven and beside.verdict > Verdict.GOOD:
+        findings += [notes.hidden(leaf), *said]
+        return beside
+    if beside is not None and check.reason == "kink":
+        return beside
+    return check
+
+
+def _beside(context: Context, leaf: Leaf) -> tuple[TensorCheck | None, list[Finding]]:
+    """The verdict on a leaf by projections at a nearby point; None where the forward refuses it."""
+    which, said = context.subject.leaves.index(leaf), list[Finding]()
+    try:
+        with nearby(context) as there:
+            gradients = there.gradients
+            moved, reached = there.subject.leaves[which], gradients.reached[which]
+            return _alone(there, moved, gradients.values[which], reached, False, said)[0], said
+    except UsageProblem:
+        return None, []
+
+
+def _alone(
+    context: Context, leaf: Leaf, gradient: torch.Tensor, reached: bool, elementwise: bool, findings: list[Finding]
+) -> tuple[TensorCheck, set[str]]:
+    """The verdict on a leaf at the context's own point, and why some of it had no derivative to compare with."""
     shape = tuple(leaf.tensor.shape)
     if not leaf.numel:
-        findings.append(_empty(leaf))
-        return TensorCheck(leaf.name, shape, 0.0, 0.0, Verdict.GOOD)
+        findings.append(notes.empty(leaf))
+        return TensorCheck(leaf.name, shape, 0.0, 0.0, Verdict.GOOD), set()
     if elementwise:
         lines = probes.elements(leaf, gradient, range(leaf.numel))
     else:
@@ -116,14 +141,17 @@ def _check(
         if alone.proven and alone.verdict > judgement.verdict:
             judgement = replace(judgement, verdict=alone.verdict)
     if judgement.imprecise:
-        findings.append(_precision(leaf, judgement))
+        findings.append(notes.precision(leaf, judgement))
     if pointed is not None and pointed.corners and wrong:
-        findings.append(_outside(leaf, pointed))
+        findings.append(notes.outside(leaf, pointed))
+    hidden = small.undecided(context, comparison) if elementwise and not wrong else []
+    if hidden:
+        findings.append(small.note(leaf, comparison, hidden))
     if comparison.excuses:
-        findings.append(_excused(context, leaf, comparison))
+        findings.append(notes.excused(context, leaf, comparison))
     elif comparison.probes and not comparison.autograd.any() and not comparison.numeric.any():
-        findings.append(_no_power(leaf))
-    return TensorCheck(
+        findings.append(notes.no_power(leaf))
+    check = TensorCheck(
         name=leaf.name,
         shape=shape,
         relative_error=judgement.relative_error,
@@ -137,6 +165,7 @@ def _check(
         reason=judgement.reason,
         elements=pictures.elements(pointed, judgement.verdict),
     )
+    return check, set(comparison.excuses.values())
 
 
 def _worst(leaf: Leaf, comparison: Comparison | None) -> Worst | None:
@@ -146,103 +175,14 @@ def _worst(leaf: Leaf, comparison: Comparison | None) -> Worst | None:
     candidates = sorted(comparison.confirmed) or [int(i) for i in comparison.kept()]
     if not candidates:
         return None
-    i = max(candidates, key=lambda c: float(comparison.difference[c].nan_to_num(math.inf)))
+    gaps = comparison.difference.nan_to_num(math.inf).tolist()
+    i = max(candidates, key=gaps.__getitem__)
     position = comparison.probes[i].position
     assert position is not None
     index = leaf.index(position)
     part = ("real", "imag")[index[-1]] if leaf.tensor.is_complex() else None
     index = index[:-1] if part else index
     return Worst(index, float(comparison.autograd[i]), float(comparison.numeric[i]), part)
-
-
-def _precision(leaf: Leaf, judgement: Judgement) -> Finding:
-    return Finding(
-        "precision",
-        "warning",
-        f"{leaf.name}: the gradient is off by a proven {judgement.relative_error:.1e}, below the band but far above "
-        f"float64 rounding: is the backward computed in lower precision, or approximate?",
-    )
-
-
-def _outside(leaf: Leaf, comparison: Comparison) -> Finding:
-    i, corner = min(comparison.corners.items())
-    position = comparison.probes[i].position
-    where = f"{leaf.name}{list(leaf.index(position))}" if position is not None else f"a line through {leaf.name}"
-    message = (
-        f"{where} is a kink: slopes {corner.low:.6g} to {corner.high:.6g}; autograd's "
-        f"{float(comparison.autograd[i]):.6g} lies outside of them"
-    )
-    return Finding("kink", "info", message)
-
-
-def _excused(context: Context, leaf: Leaf, comparison: Comparison) -> Finding:
-    kinds = Counter(comparison.excuses.values())
-    first = comparison.probes[min(comparison.excuses)]
-    where = (
-        f"{leaf.name}{list(leaf.index(first.position))}"
-        if first.position is not None
-        else f"a line through {leaf.name}"
-    )
-    kind = kinds.most_common(1)[0][0]
-    said = {
-        "kink": "is a kink: autograd's value is a subgradient there, which is right",
-        "kinks": "is a point where kinks meet: autograd's value is none of the slopes, but next to it the two agree",
-        "jump": "is a jump of the function: it has no derivative there to compare with",
-        "domain edge": "lies at the edge of the domain: there is no finite derivative to compare with",
-    }[kind]
-    count = f" (and {len(comparison.excuses) - 1} more)" if len(comparison.excuses) > 1 else ""
-    if "kinks" not in kinds or context.subject.function is not None or not functions(context.subject):
-        return Finding(kind.replace(" ", "-"), "info", f"{where}{count} {said}")
-    # Between a module's kinks a custom Function's own wrong slope looks the same; alone it would be found.
-    own = names([function.__name__ for function in functions(context.subject)])
-    return Finding("kinks", "warning", f"{where}{count} {said}; check {own} alone, where one kink decides")
-
-
-def _non_finite(context: Context) -> Finding:
-    count = sum(int((~output.isfinite()).sum()) for output in context.baseline)
-    return Finding(
-        "non-finite", "warning", f"{count} output elements are nan or infinite; they were left out of the check"
-    )
-
-
-def _raised(context: Context) -> Finding:
-    message = (
-        f"{context.subject.raised}; it ran at the point of the check, so points where it raises count as off its domain"
-    )
-    return Finding("raised", "warning", message)
-
-
-def _sources(context: Context) -> list[Finding]:
-    """Where the backwards stand that take part in a subject that is no Function itself."""
-    if context.subject.function is not None:
-        return []
-    found = [(function, where(getattr(function, backward_name(function)))) for function in functions(context.subject)]
-    return [
-        Finding("source", "info", f"the backward of {function.__name__} stands at {place}")
-        for function, place in found[:SOURCES]
-        if place
-    ]
-
-
-def _without_graph(context: Context) -> Finding:
-    which = ", ".join(f"output{k}" for k in context.without_graph)
-    return Finding("no-graph", "info", f"{which} of {context.subject.name} carries no gradient: it has no grad_fn")
-
-
-def _no_power(leaf: Leaf) -> Finding:
-    return Finding(
-        "no-power",
-        "warning",
-        f"the gradient of {leaf.name} is zero, by autograd and in value: this check of it could not have failed; "
-        f"choose inputs where it is not zero",
-    )
-
-
-def _empty(leaf: Leaf) -> Finding:
-    shape = list(leaf.tensor.shape)
-    return Finding(
-        "no-power", "warning", f"{leaf.name} of shape {shape} is empty: this check of it could not have failed"
-    )
 
 
 def _refuse_nothing(context: Context, tensors: list[TensorCheck]) -> None:

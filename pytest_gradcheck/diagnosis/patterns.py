@@ -8,9 +8,9 @@ from pytest_gradcheck.diagnosis.factors import factor, origin
 
 def not_finite(evidence: Evidence) -> Cause | None:
     """Autograd returned nan or inf where the function has a derivative."""
-    broken = int((~evidence.whole.isfinite()).sum())
-    if not broken:
+    if bool(evidence.autograd.isfinite().all()):
         return None
+    broken = int((~evidence.whole.isfinite()).sum())
     said = f"autograd returned nan or inf in {broken} of {evidence.numel} elements where the function is smooth"
     return Cause(said, 1.0)
 

@@ -33,16 +33,12 @@ class Judgement:
         return self.proven and self.verdict is Verdict.GOOD
 
 
-def relative_error(autograd: torch.Tensor, numeric: torch.Tensor) -> float:
-    """`||numeric - autograd|| / (||numeric|| + ||autograd||)` in 2-norms; 0.0 where both are zero."""
-    scale = float(numeric.norm() + autograd.norm())
-    return float((numeric - autograd).norm()) / scale if scale else 0.0
-
-
 def judge(
     autograd: torch.Tensor, numeric: torch.Tensor, bars: torch.Tensor, bands: tuple[float, float], plain: bool = False
 ) -> Judgement:
-    """The judgement on two gradients, given as vectors.
+    """The judgement on two gradients, given as vectors, by `||numeric - autograd|| / (||numeric|| + ||autograd||)`.
+
+    The norms are 2-norms; where both gradients are zero the ratio is 0.0.
 
     Args:
         autograd: Derivatives from autograd; float64, shape (n,).

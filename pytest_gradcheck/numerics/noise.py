@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 from pytest_gradcheck.numerics.stencil import Line
@@ -16,6 +17,8 @@ FINE = (1e-10, 1e-12, 1e-14)
 COARSE = (1e-8, 1e-6)
 #: Tried where none of those shows anything: every value fell on one number of a coarse dtype.
 LAST_RESORT = 1e-4
+#: One step between two of the values that is this many times larger than all others is a jump of the function.
+DWARFED = 1e3
 #: A level this far above the rounding of the values may be a singularity close by: a finer table tells.
 DOUBTFUL = 1e3
 
@@ -79,6 +82,11 @@ def _table(line: Line, spacing: float) -> Table:
         return Table(Kind.UNCLEAR)
     if len(set(values)) <= POINTS // 2:
         return Table(Kind.FROZEN)
+    if _jumps(values):
+        # A jump at the point itself is no noise of the values beside it.
+        values = [*values[1:], line(POINTS * spacing)[0]]
+        if _jumps(values):
+            return Table(Kind.UNCLEAR)
     differences, sigmas, mixed = values, [], []
     for k in range(1, POINTS):
         differences = [after - before for before, after in pairwise(differences)]
@@ -94,3 +102,13 @@ def _table(line: Line, spacing: float) -> Table:
     if all(after <= before / 4 for before, after in pairwise(sigmas)):
         return Table(Kind.SMOOTH, 2 * sigmas[-1])
     return Table(Kind.UNCLEAR)
+
+
+def _jumps(values: list[float]) -> bool:
+    """Whether one step between neighbours dwarfs all others, or a value off the domain comes in."""
+    differences = [after - before for before, after in pairwise(values)]
+    if not all(map(math.isfinite, differences)):
+        return True
+    middle = median(differences)
+    *_, second, largest = sorted(abs(difference - middle) for difference in differences)
+    return largest > DWARFED * max(second, abs(middle))
