@@ -145,7 +145,8 @@ def main() -> int:
             print(f"{row.name:<36} seed {seed}  {row.expected:<22} {held:<3} {outcome(run):<52} {seconds:6.1f} s")
             sys.stdout.flush()
             if chosen.write:
-                cells = (row.name, str(seed), row.expected, outcome(run), held, f"{today}, {threads} thread{'s' if threads != 1 else ''}")
+                where = f"{today}, {threads} thread{'s' if threads != 1 else ''}"
+                cells = (row.name, str(seed), row.expected, outcome(run), held, where)
                 written({f"{row.name} | {seed}": f"| {' | '.join(cells)} |"})
     print(f"{wrong} out of their band")
     return min(wrong, 1)
