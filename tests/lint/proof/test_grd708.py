@@ -29,5 +29,6 @@ def test_the_error_waits_until_the_line_runs() -> None:
 
 def test_the_table_holds_every_name_that_a_module_has() -> None:
     module = nn.Module()
-    assert set(dir(module)) <= EVERYTHING
+    # torch's compiler, once another test has loaded it, marks the class with a name of three underscores.
+    assert {name for name in dir(module) if not name.startswith("___")} <= EVERYTHING
     assert {name for name in dir(module) if not name.startswith("_") and callable(getattr(module, name))} <= METHODS
