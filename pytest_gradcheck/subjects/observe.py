@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pytest_gradcheck.subjects.graph import nodes
 from pytest_gradcheck.subjects.subject import Subject
 
 FunctionClass = type[torch.autograd.Function]
@@ -49,17 +50,10 @@ def functions(subject: Subject) -> list[FunctionClass]:
 
 
 def _in_graph(outputs: Sequence[torch.Tensor]) -> Iterator[FunctionClass]:
-    nodes: list[Any] = [output.grad_fn for output in outputs]
-    seen: set[Any] = set()
-    while nodes:
-        node = nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in nodes(outputs):
         function = getattr(node, "_forward_cls", None)
         if function is not None and function.__module__.partition(".")[0] != "torch":
             yield function
-        nodes += [following for following, _ in node.next_functions]
 
 
 @contextmanager

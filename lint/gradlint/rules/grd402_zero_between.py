@@ -60,13 +60,10 @@ if TYPE_CHECKING:
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every `zero_grad()` of every round."""
-    if ctx.loops.has_framework:
-        return
-    for each in ctx.loops.rounds:
-        for zero in each.own:
-            pair = _around(zero, each) if zero.kind is EventKind.ZERO else None
-            if pair is not None:
-                _report(zero, *pair, each, ctx)
+    for zero, each in ctx.loops.events(EventKind.ZERO):
+        pair = _around(zero, each)
+        if pair is not None:
+            _report(zero, *pair, each, ctx)
 
 
 def _around(zero: Event, each: Round) -> tuple[Event, Event] | None:

@@ -67,12 +67,9 @@ if TYPE_CHECKING:
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every clipping of every round."""
-    if ctx.loops.has_framework:
-        return
-    for each in ctx.loops.rounds:
-        for clip in each.own:
-            if clip.kind is EventKind.CLIP and isinstance(clip.call, cst.Call) and not is_measuring(clip.call, ctx):
-                _look(clip, each, ctx)
+    for clip, each in ctx.loops.events(EventKind.CLIP):
+        if isinstance(clip.call, cst.Call) and not is_measuring(clip.call, ctx):
+            _look(clip, each, ctx)
 
 
 def _look(clip: Event, each: Round, ctx: Context) -> None:

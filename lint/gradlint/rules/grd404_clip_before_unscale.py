@@ -73,14 +73,11 @@ _DEFAULT_SCALE = 65536.0
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every clipping of every round."""
-    if ctx.loops.has_framework:
-        return
-    for each in ctx.loops.rounds:
-        for clip in each.own:
-            if clip.kind is EventKind.CLIP and isinstance(clip.call, cst.Call):
-                pair = _around(clip, each)
-                if pair is not None and not is_measuring(clip.call, ctx) and not mentions_scale(clip.call):
-                    _report(clip, *pair, ctx)
+    for clip, each in ctx.loops.events(EventKind.CLIP):
+        if isinstance(clip.call, cst.Call) and not is_measuring(clip.call, ctx) and not mentions_scale(clip.call):
+            pair = _around(clip, each)
+            if pair is not None:
+                _report(clip, *pair, ctx)
 
 
 def _around(clip: Event, each: Round) -> tuple[Event, Event] | None:

@@ -61,13 +61,10 @@ if TYPE_CHECKING:
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every step of every round."""
-    if ctx.loops.has_framework:
-        return
-    for each in ctx.loops.rounds:
-        for step in each.own:
-            backward = _late_backward(step, each, ctx) if step.kind is EventKind.STEP and each.only_step() else None
-            if backward is not None:
-                _report(step, backward, each, ctx)
+    for step, each in ctx.loops.events(EventKind.STEP):
+        backward = _late_backward(step, each, ctx) if each.only_step() else None
+        if backward is not None:
+            _report(step, backward, each, ctx)
 
 
 def _late_backward(step: Event, each: Round, ctx: Context) -> Event | None:

@@ -108,6 +108,13 @@ class TrainingLoops:
         """Only the loops."""
         return tuple(each for each in self.rounds if not isinstance(each.node, cst.FunctionDef))
 
+    def events(self, kind: EventKind) -> Iterator[tuple[Event, Round]]:
+        """Every event of a kind with the round it belongs to; none where a framework runs the loop."""
+        for each in () if self.has_framework else self.rounds:
+            for event in each.own:
+                if event.kind is kind:
+                    yield event, each
+
     def around(self, loop: Round) -> list[Round]:
         """The loops around a loop within its function, nearest first."""
         found: list[Round] = []
