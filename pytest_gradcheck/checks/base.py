@@ -73,8 +73,9 @@ class Context:
         self.spread = spread
         #: Whether batches of evaluations are possible; None while nobody has tried.
         self.batches: bool | None = None
-        #: The same check beside its point, once `nearby` was asked for it.
+        #: The same check beside its point, once `nearby` was asked for it, and which of its ways leads there.
         self.beside: Context | None = None
+        self.way = 0
         #: Positions of the outputs without a graph; `baseline` finds them.
         self.without_graph: list[int] = []
 

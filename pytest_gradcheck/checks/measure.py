@@ -19,7 +19,7 @@ from pytest_gradcheck.numerics.stencil import Derivative, central, richardson, s
 #: Excuses that certify the gradient: it was compared with the slopes beside the point.
 KINKS = {"kink", "kinks"}
 #: Excuses that a fault may hide behind, if not in the same element: the gradient is compared beside the point as well.
-CORNERS = {"kink", "kinks", "jump"}
+CORNERS = {"kink", "kinks", "jump", "domain edge"}
 #: A bar this many times what noise makes of one at the step says more than that nothing moves.
 LOUD = 30
 #: Closer looks per leaf that end in a smooth point; kinks do not count, there may be one in every element.

@@ -39,13 +39,17 @@ def outside(leaf: Leaf, comparison: Comparison) -> Finding:
     return Finding("kink", "info", message)
 
 
-def hidden(leaf: Leaf) -> Finding:
-    """A fault that kinks at the point of the check hid."""
+def hidden(leaf: Leaf, excuses: set[str]) -> Finding:
+    """A fault that kinks, jumps or the edge of the domain at the point of the check hid."""
+    if excuses == {"domain edge"}:
+        kind, cover, there = "domain-edge", "the edge of the domain at the point of the check leaves", "which is inside"
+    else:
+        kind, cover, there = "kink", "kinks at the point of the check leave", "where there are none"
     return Finding(
-        "kink",
+        kind,
         "info",
-        f"{leaf.name}: kinks at the point of the check leave room for a fault; the values shown were measured with "
-        f"every number moved by about {JITTER}, where there are none",
+        f"{leaf.name}: {cover} room for a fault; the values shown were measured with every number moved by about "
+        f"{JITTER}, {there}",
     )
 
 

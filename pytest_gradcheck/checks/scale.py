@@ -48,8 +48,7 @@ def measured(context: Context) -> Scale:
     rounding = max(context.rounding, context.spread)
     with context.subject.along(_relative(context), context.objective) as line:
         fine = max(fine_noise(line, rounding=rounding), rounding)
-    with torch.no_grad():
-        size = math.hypot(*(float(value.norm()) for value in context.gradients.values))
+    size = math.hypot(*map(_norm, context.gradients.values))
     tangents = context.directions("joint")
     gradients = zip(context.subject.leaves, context.gradients.values, strict=True)
     claimed = sum(tangents[leaf].along(gradient) for leaf, gradient in gradients)
@@ -105,6 +104,13 @@ def _island(line: Line, noises: tuple[float, float], claimed: float, tight: floa
     certified = near.bar <= low * abs(near.value)
     near_too = certified and abs(near.value - claimed) <= 3 * near.bar
     return far.bar <= tight and abs(far.value - claimed) <= 3 * far.bar and not near_too
+
+
+@torch.no_grad()
+def _norm(gradient: torch.Tensor) -> float:
+    """Its 2-norm, of the finite elements: what autograd says at the edge of a domain is no size of anything."""
+    norm = float(gradient.norm())
+    return norm if math.isfinite(norm) else float(gradient[gradient.isfinite()].norm())
 
 
 def _relative(context: Context) -> dict[Leaf, Tangent]:

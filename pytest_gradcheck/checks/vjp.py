@@ -88,12 +88,12 @@ def _check(
     context: Context, leaf: Leaf, gradient: torch.Tensor, reached: bool, elementwise: bool, findings: list[Finding]
 ) -> TensorCheck:
     check, excuses = _alone(context, leaf, gradient, reached, elementwise, findings)
-    # Single elements were told from their neighbours' kinks; along a line only the point beside it can do that.
+    # Single elements were told from their neighbours' corners; along a line only the point beside it can do that.
     if not excuses & CORNERS or (elementwise and (check.verdict is Verdict.WRONG or check.proven)):
         return check
     beside, said = _beside(context, leaf)
     if beside is not None and beside.proven and beside.verdict > Verdict.GOOD:
-        findings += [notes.hidden(leaf), *said]
+        findings += [notes.hidden(leaf, excuses), *said]
         return beside
     if beside is not None and check.reason == "kink":
         return beside

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pytest_gradcheck import Verdict, check_gradients
+from tests.gradcheck.functions import spoilt_element
 
 CASES: dict[str, tuple[Callable[[Tensor], Tensor], list[float]]] = {
     "reciprocal": (lambda x: 1 / x, [1e-8, 1e-6, 1.0]),
@@ -83,3 +84,30 @@ def test_a_point_without_a_derivative_is_no_fault(function: Callable[[Tensor], T
     report = check_gradients(function, torch.tensor([0.0, 1.0], dtype=torch.float64), checks=["vjp"])
     assert report.passed, str(report)
     assert report.verdict is Verdict.INCONCLUSIVE
+
+
+#: Functions with the edge of their domain at some of the numbers of a point, and where.
+EDGES: dict[str, tuple[Callable[[Tensor], Tensor], dict[int, float]]] = {
+    "root": (torch.sqrt, {3: 0.0, 30: 0.0}),
+    "arc cosine": (torch.acos, {3: 1.0, 5: -1.0}),
+    "entropy": (lambda x: torch.xlogy(x, x), {3: 0.0}),
+    "root from above": (lambda x: (1 - x).sqrt(), {3: 1.0}),
+    "logarithm": (torch.log, {3: 0.0}),
+}
+
+
+@pytest.mark.parametrize("size", [60, 2000])
+@pytest.mark.parametrize("case", EDGES)
+def test_the_edge_of_a_domain_hides_no_wrong_element(case: str, size: int) -> None:
+    function, edges = EDGES[case]
+    x = 0.1 + 0.8 * torch.rand(size, dtype=torch.float64)
+    for position, value in edges.items():
+        x[position] = value
+    right = check_gradients(faulty(function, lambda g: g), x, checks=["determinism", "vjp"])
+    assert (right.verdict, right.tensors[0].reason) == (Verdict.INCONCLUSIVE, "domain edge"), str(right)
+    report = check_gradients(faulty(function, spoilt_element(47, -1)), x, checks=["determinism", "vjp"])
+    assert report.verdict is Verdict.WRONG, str(report)
+    assert report.tensors[0].worst is not None
+    assert report.tensors[0].worst.index == (47,)
+    said = "input0: the edge of the domain at the point of the check leaves room for a fault; the values shown were"
+    assert (said in str(report)) == (size == 2000)
