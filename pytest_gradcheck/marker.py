@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.settings import NAMES, suggestion, validate
+from pytest_gradcheck.signatures import signature
 
 OWN = ("init", "init_kwargs", "inputs", "kwargs", "domain", "wrt")
 
@@ -117,12 +117,12 @@ def check_call(marker: Marker, function: Any) -> None:
     """
     if marker.make_inputs is not None:
         return
-    signature = inspect.signature(function)
+    taken = signature(function)
     try:
-        signature.bind(*marker.inputs, **(marker.kwargs or {}))
+        taken.bind(*marker.inputs, **(marker.kwargs or {}))
     except TypeError as error:
         raise UsageProblem(
-            f"gradcheck: {function.__name__}{signature} is no test by its name, so it is itself what this mark checks; "
+            f"gradcheck: {function.__name__}{taken} is no test by its name, so it is itself what this mark checks; "
             f"it cannot be called with the mark's {len(marker.inputs)} inputs: {error}"
         ) from None
 
@@ -134,14 +134,14 @@ def check_constructor(marker: Marker, target: Any) -> None:
         UsageProblem: The arguments do not fit the signature.
     """
     try:
-        signature = inspect.signature(target)
+        taken = signature(target)
     except (TypeError, ValueError):
         return
     try:
-        signature.bind(*(marker.init or ()), **(marker.init_kwargs or {}))
+        taken.bind(*(marker.init or ()), **(marker.init_kwargs or {}))
     except TypeError as error:
         raise UsageProblem(
-            f"gradcheck: {target.__name__}{signature} cannot be built from init={marker.init or ()!r}, "
+            f"gradcheck: {target.__name__}{taken} cannot be built from init={marker.init or ()!r}, "
             f"init_kwargs={dict(marker.init_kwargs or {})!r}: {error}"
         ) from None
 

@@ -6,7 +6,6 @@ jaxtyping itself is not needed: an annotation of its kind carries `dim_str` and 
 from __future__ import annotations
 
 import ast
-import inspect
 import operator
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from pytest_gradcheck.cli.literals import Spec
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.signatures import signature
 
 #: Sizes for dimensions that nothing else decides, in their order: all different, so that a mix-up shows.
 FREE = (2, 3, 5, 4, 7, 6)
@@ -65,7 +65,7 @@ def _required(forward: Callable[..., Any]) -> Iterator[tuple[str, tuple[list[str
         raise UsageProblem(
             f"the annotations of forward cannot be read ({type(error).__name__}: {error}): give shapes with --input"
         ) from error
-    for parameter in inspect.signature(forward).parameters.values():
+    for parameter in signature(forward).parameters.values():
         variadic = parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
         if variadic or parameter.default is not parameter.empty or parameter.name in {"self", "ctx"}:
             continue

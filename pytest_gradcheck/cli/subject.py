@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -17,6 +16,7 @@ from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker, accepts_no_init, check_constructor
 from pytest_gradcheck.model.session import Entry, SessionReport
 from pytest_gradcheck.render import document
+from pytest_gradcheck.signatures import signature
 
 #: What annotations call the batch's dimension.
 BATCH = ("batch", "batch_size", "b", "B", "n", "N")
@@ -172,7 +172,7 @@ def _bound(target: Any, marker: Marker) -> dict[str, Any]:
     if not isinstance(target, type):
         return {}
     try:
-        bound = inspect.signature(target).bind(*(marker.init or ()), **(marker.init_kwargs or {}))
+        bound = signature(target).bind(*(marker.init or ()), **(marker.init_kwargs or {}))
     except (TypeError, ValueError):
         return {}
     bound.apply_defaults()
