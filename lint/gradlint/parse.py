@@ -70,7 +70,17 @@ def _parse(source: Source) -> cst.Module:
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # noqa: BLE001 - a panic of the native parser is no Exception
-        raise UnreadableFile(f"cannot be parsed: {type(error).__name__}: {error}") from None
+        raise UnreadableFile(f"cannot be parsed: libcst {_version()} stops with {_words(error)}") from None
+
+
+def _version() -> str:
+    from importlib.metadata import version  # slow to import, and seldom wanted
+
+    return version("libcst")
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _unreadable(error: cst.ParserSyntaxError, source: Source) -> UnreadableFile:

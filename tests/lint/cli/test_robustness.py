@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from importlib import metadata
 
 import pytest
 from gradlint.bounds import MOST_LINKS, check_length
@@ -22,6 +23,8 @@ def f[T: int = bool](x: T, /, *, y=1) -> T:
     with (open("a") as a, open("b") as b): pass
     try: pass
     except* ValueError: pass
+    try: later: Undefined[Later] = t"{x!r:>{n}} {t'nested'}"
+    except ValueError, TypeError: pass
 """
 
 
@@ -74,6 +77,25 @@ def test_any_content_is_clean_or_one_unreadable_file(
     write("b.py", TYPO)
     first = [("a.py", expected)] if expected else []
     assert [(path, code) for path, code, _ in codes(cli)] == [*first, ("b.py", "GRD703")]
+
+
+def test_new_syntax_is_read_whatever_python_runs(cli: Cli, write: Write) -> None:
+    new = NEW_SYNTAX.replace("import torch\n", TYPO) + 'print(t"{torch.log(torch.softmax(w, dim=-1))}")\n'
+    write("a.py", new)
+    assert codes(cli) == [("a.py", "GRD703", 4), ("a.py", "GRD501", new.count("\n"))]
+
+
+def test_syntax_that_libcst_fails_on_is_one_sentence(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: str) -> None:
+        raise ValueError("Logic error!\nin two lines")
+
+    write("a.py", TYPO)
+    monkeypatch.setattr("gradlint.parse.cst.parse_module", fails)
+    found = cli("a.py", "--no-cache", "--jobs", "1", "--output-format", "concise").out
+    version = metadata.version("libcst")
+    assert found.splitlines()[0] == (
+        f"a.py:1:1: GRD001 cannot be parsed: libcst {version} stops with ValueError: Logic error!"
+    )
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
