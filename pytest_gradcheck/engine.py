@@ -124,8 +124,7 @@ def _measured(question: Question, resolved: Resolved, settings: Settings, starte
     deadline = Deadline(started + settings.budget) if settings.budget is not None else Deadline()
     context = Context(subject, settings, deadline, progress=question.progress)
     outcome = _answers(context)
-    if subject.padding:
-        outcome.findings.append(_padding(subject.padding))
+    outcome.findings += [Finding(kind, "info", said) for kind, said in subject.constants]
     device = subject.leaves[0].tensor.device
     calls = subject.calls
     tensors, sweep = with_sweeps(context, outcome) if question.sweeps else (outcome.tensors, None)
@@ -143,11 +142,6 @@ def _measured(question: Question, resolved: Resolved, settings: Settings, starte
         source=resolved.source,
         sweep=sweep,
     )
-
-
-def _padding(names: Sequence[str]) -> Finding:
-    said = f"{', '.join(names) or 'the embedding'}: torch gives the row padding_idx no gradient on purpose"
-    return Finding("padding", "info", f"{said}; its lookups were held constant")
 
 
 def _answers(context: Context) -> Outcome:

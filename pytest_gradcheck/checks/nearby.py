@@ -22,9 +22,9 @@ JITTER = 1e-3
 #: Ways to leave the point, from a random offset and the place itself. At random, if that stays within the domain; else
 #: away from its edge: upwards (sqrt at 0), downwards, or towards zero (acos at 1 and -1).
 WAYS: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] = (
-    lambda drawn, at: drawn,
-    lambda drawn, at: drawn.abs(),
-    lambda drawn, at: -drawn.abs(),
+    lambda drawn, _: drawn,
+    lambda drawn, _: drawn.abs(),
+    lambda drawn, _: -drawn.abs(),
     lambda drawn, at: -drawn.abs() * at.sgn(),
 )
 

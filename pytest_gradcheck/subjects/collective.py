@@ -122,7 +122,7 @@ class Crowd:
 
         mine = self._subject
         size = mine.size * self.ranks.size
-        whole = Subject(mine.name, leaves, compute, None, mine.source, size, padding=mine.padding)
+        whole = Subject(mine.name, leaves, compute, None, mine.source, size, constants=mine.constants)
         vars(whole)["_custom_functions"] = self._functions
         return whole
 

@@ -15,10 +15,10 @@ from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.settings import Settings
 from pytest_gradcheck.subjects import state, tree
 from pytest_gradcheck.subjects.batch import Batch
+from pytest_gradcheck.subjects.constants import held_constant
 from pytest_gradcheck.subjects.devices import find
 from pytest_gradcheck.subjects.forward import Arguments, Forward
 from pytest_gradcheck.subjects.graph import reached
-from pytest_gradcheck.subjects.padding import constant_padding
 from pytest_gradcheck.subjects.randomness import Replayed, untouched
 from pytest_gradcheck.subjects.refused import nothing, refuse_meta
 from pytest_gradcheck.subjects.resolve import Resolved
@@ -49,13 +49,15 @@ def prepared(
         try:
             size = _size(resolved, inputs, kwargs)
             lent = _borrowed(resolved, inputs, kwargs, dtype, device, replayed)
-            with _few_threads(size), lent as (module, roots, held), constant_padding(roots) as padding:
+            with _few_threads(size), lent as (module, roots, held), held_constant(roots) as constants:
                 arguments = Arguments(inputs, kwargs, dtype, device)
                 leaves = _chosen(arguments, held, _owned(roots), wrt, nothing(inputs, kwargs))
                 held.hold({id(leaf.tensor) for leaf in leaves})
                 compute = Forward(resolved, module, arguments, held, replayed)
                 batch = Batch(compute, held)
-                yield Subject(resolved.name, leaves, compute, resolved.function, resolved.source, size, batch, padding)
+                yield Subject(
+                    resolved.name, leaves, compute, resolved.function, resolved.source, size, batch, constants
+                )
         finally:
             torch.set_default_dtype(found_dtype)
 

@@ -56,6 +56,7 @@ class Held:
         self._found = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in unique.values()]
         self._buffers: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._contents = self._mutable()
+        self._at_first = self._attributes, self._contents
 
     def cast(self, dtype: torch.dtype, device: torch.device | None) -> None:
         """Gives every tensor new storage in the check's precision, in place: ties and identities stay."""
@@ -141,6 +142,8 @@ class Held:
 
         The check worked on storage of its own (see `cast`), so the found storage only has to be put back in its place.
         """
+        # What was set for the length of the check, after the modules were lent, is not part of what was found.
+        self._attributes, self._contents = self._at_first
         self.restore()
         for tensor, data, grad, requires_grad in self._found:
             tensor.data = data

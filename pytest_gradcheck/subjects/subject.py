@@ -12,6 +12,7 @@ import torch
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.numerics.directions import BLOCK, Tangent, paired
 from pytest_gradcheck.numerics.stencil import Line
+from pytest_gradcheck.subjects.constants import Constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +57,40 @@ class Leaf:
         return tuple(reversed(index))
 
 
+class Moves(NamedTuple):
+    """The one element that each row of a batch moves.
+
+    Attributes:
+        own: The values of the leaf, which is real; nothing may write into them.
+        places: The element's flat position; int64, shape (rows,).
+        by: How far it is moved, 0 for not at all; shape (rows,).
+    """
+
+    own: torch.Tensor
+    places: torch.Tensor
+    by: torch.Tensor
+
+
 class Batch(Protocol):
-    """Many evaluations at once."""
+    """Many evaluations at once; `moves` says what the rows of `values` move, where that is one element each."""
 
     def objectives(
-        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+        self,
+        leaf: Leaf,
+        values: torch.Tensor,
+        baseline: Sequence[torch.Tensor],
+        cotangents: Sequence[torch.Tensor],
+        moves: Moves | None = None,
     ) -> torch.Tensor | None:
         """`Re <v, f - baseline>` at every row of `values`; None where the subject cannot be evaluated in a batch."""
 
     def terms(
-        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+        self,
+        leaf: Leaf,
+        values: torch.Tensor,
+        baseline: Sequence[torch.Tensor],
+        cotangents: Sequence[torch.Tensor],
+        moves: Moves | None = None,
     ) -> torch.Tensor | None:
         """What `objectives` sums, by row and output element; None where it is None."""
 
@@ -88,7 +113,7 @@ class Subject:
         source: "file:line" of its backward or forward, or None.
         size: Numbers that one evaluation reads at least; a crude unit of its cost.
         batch: Evaluates it at many values of one leaf at once, or None where that is never possible.
-        padding: Names of embeddings whose padding row is held constant.
+        constants: What torch gives no gradient on purpose, and was held constant.
     """
 
     def __init__(
@@ -100,7 +125,7 @@ class Subject:
         source: str | None = None,
         size: int = 0,
         batch: Batch | None = None,
-        padding: Sequence[str] = (),
+        constants: Sequence[Constant] = (),
     ) -> None:
         self.name = name
         self.leaves = tuple(leaves)
@@ -108,7 +133,7 @@ class Subject:
         self.source = source
         self.size = size
         self.batch = batch
-        self.padding = padding
+        self.constants = constants
         self.calls = 0
         #: What the forward raised at a perturbed point, if it did.
         self.raised: str | None = None

@@ -1,11 +1,14 @@
-"""Embeddings with a padding row: torch gives it no gradient on purpose, and that is no alarm; a real fault still is."""
+"""What torch gives no gradient on purpose is no alarm; a real fault beside it still is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from pytest_gradcheck import Verdict, check_gradients
 
@@ -72,3 +75,55 @@ def test_the_module_keeps_no_hook() -> None:
     check_gradients(embedding, TOKENS)
     check_gradients(lambda tokens: embedding(tokens), TOKENS)  # captured: the very module is used, not a copy
     assert not embedding._forward_hooks
+
+
+SPECTRAL: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "parametrization": parametrizations.spectral_norm,
+    "hook": lambda layer: nn.utils.spectral_norm(layer),
+}
+
+
+def far_from_converged(norm: str, layer: nn.Module) -> nn.Module:
+    """A normalised layer whose vectors are a random start of the power iteration."""
+    layer = SPECTRAL[norm](layer)
+    vectors = [buffer for name, buffer in layer.named_buffers() if name.endswith(("_u", "_v"))]
+    assert len(vectors) == 2
+    for vector in vectors:
+        vector.copy_(nn.functional.normalize(torch.randn_like(vector), dim=0))
+    return layer
+
+
+@pytest.mark.parametrize("norm", SPECTRAL)
+def test_spectral_norm_is_no_alarm_before_its_vectors_have_converged(norm: str) -> None:
+    layer = far_from_converged(norm, nn.Linear(5, 4))
+    report = check_gradients(layer, torch.randn(3, 5))
+    assert report.verdict is Verdict.GOOD, str(report)
+    (finding,) = report.findings
+    assert (finding.kind, finding.severity) == ("power-iteration", "info")
+    assert finding.message.endswith(
+        ": spectral_norm does not differentiate its power iteration, on purpose; its vectors were held constant"
+    )
+
+
+@pytest.mark.parametrize("norm", SPECTRAL)
+def test_spectral_norm_in_eval_mode_gets_no_note_and_a_captured_module_iterates_on_afterwards(norm: str) -> None:
+    layer = far_from_converged(norm, nn.Linear(5, 4))
+    assert not check_gradients(layer.eval(), torch.randn(3, 5)).findings
+    layer.train()
+    assert check_gradients(lambda x: layer(x), torch.randn(3, 5)).verdict is Verdict.GOOD
+    before = {name: buffer.clone() for name, buffer in layer.named_buffers()}
+    layer(torch.randn(3, 5))
+    assert any(not torch.equal(before[name], buffer) for name, buffer in layer.named_buffers())
+
+
+class LosingLinear(nn.Linear):
+    """A layer that loses the gradient of the first row of its weight."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = x @ _LosesARow.apply(self.weight).t()  # type: ignore[no-untyped-call]
+        return scores
+
+
+@pytest.mark.parametrize("norm", SPECTRAL)
+def test_a_fault_behind_spectral_norm_is_caught(norm: str) -> None:
+    assert check_gradients(far_from_converged(norm, LosingLinear(5, 4)), torch.randn(3, 5)).verdict is Verdict.WRONG
