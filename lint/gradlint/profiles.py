@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 DEFAULT: Final = "library"
 PROFILES: Final[Mapping[str, Mapping[str, Level]]] = {
     DEFAULT: {},
-    "research": dict.fromkeys(("GRD106", "GRD602", "GRD608", "GRD612"), Level.INFO),
+    "research": dict.fromkeys(("GRD106", "GRD602", "GRD608"), Level.INFO),
     "tutorial": dict.fromkeys(
-        ("GRD101", "GRD103", "GRD104", "GRD105", "GRD108", "GRD201", "GRD202", "GRD502", "GRD503", "GRD507", "GRD602"),
+        ("GRD101", "GRD103", "GRD104", "GRD105", "GRD201", "GRD202", "GRD502", "GRD503", "GRD602"),
         Level.INFO,
     ),
 }

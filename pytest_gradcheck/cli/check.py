@@ -26,7 +26,7 @@ OPTIONS = {
 def add(commands: Any) -> None:
     """Registers the command."""
     said = "check the gradients of a layer, an autograd.Function or a function"
-    own: argparse.ArgumentParser = commands.add_parser("check", help=said, description=f"{said.capitalize()}.")
+    own: argparse.ArgumentParser = commands.add_parser("check", help=said, description=f"{said[0].upper()}{said[1:]}.")
     subject.add_options(own)
     own.add_argument("--kwargs", metavar="ARGS", help="keyword arguments of the forward, such as 'scale=2.0'")
     for name, text in OPTIONS.items():

@@ -13,7 +13,7 @@ from pytest_gradcheck.render import document
 def add(commands: Any) -> None:
     """Registers the command."""
     said = "make the HTML page of a JSON report"
-    own: argparse.ArgumentParser = commands.add_parser("render", help=said, description=f"{said.capitalize()}.")
+    own: argparse.ArgumentParser = commands.add_parser("render", help=said, description=f"{said[0].upper()}{said[1:]}.")
     own.add_argument("report", type=Path, metavar="REPORT.json")
     own.add_argument("-o", "--output", type=Path, metavar="FILE.html", help="default: beside the JSON")
     own.set_defaults(run=run)

@@ -43,7 +43,7 @@ class Drawn:
 def add(commands: Any) -> None:
     """Registers the command."""
     said = "smoke-train a model for a few steps"
-    own: argparse.ArgumentParser = commands.add_parser("train", help=said, description=f"{said.capitalize()}.")
+    own: argparse.ArgumentParser = commands.add_parser("train", help=said, description=f"{said[0].upper()}{said[1:]}.")
     subject.add_options(own)
     own.add_argument("--steps", type=int, default=20, help="steps to train (default 20)")
     own.add_argument("--lr", type=float, default=0.01, help="learning rate (default 0.01)")

@@ -16,7 +16,7 @@ from typing import Any
 from _pytest.config.argparsing import Parser
 
 import pytest_gradcheck
-from pytest_gradcheck import options, plugin
+from pytest_gradcheck import hooks, plugin, smoke_marks
 from tests.docs.snippets import ROOT
 
 PAGE = ROOT / "docs" / "reference.md"
@@ -43,6 +43,7 @@ def document() -> str:
         *(f"```text\n{textwrap.fill(line, 100)}\n```\n" for line in _markers()),
         f"`pytest_gradcheck.marks`: {_first_paragraph(pytest_gradcheck.marks)}\n",
         _chapter("Fixtures", dict(_fixtures())),
+        _chapter("Hooks", {hooks.pytest_gradcheck_findings.__name__: hooks.pytest_gradcheck_findings}),
         "## Options of pytest\n",
         "| option | ini | |\n|---|---|---|\n" + "\n".join(_options()) + "\n",
     ]
@@ -120,7 +121,7 @@ def _listed(body: str, section: str) -> str:
 
 def _markers() -> list[str]:
     """Every marker line that the plugin registers."""
-    return [value for name, value in sorted(vars(plugin).items()) if name.endswith("MARK_HELP")]
+    return [plugin.MARK_HELP, smoke_marks.HELP]
 
 
 def _fixtures() -> Iterator[tuple[str, Any]]:
@@ -141,7 +142,7 @@ class _Documented:
 
 def _options() -> Iterator[str]:
     parser = Parser(_ispytest=True)
-    options.add(parser)
+    plugin.pytest_addoption(parser)
     group: Any = parser.getgroup("gradcheck")
     for option in group.options:
         attributes = option.attrs()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-#: Every page whose examples run; a test holds that no other page of docs/ shows Python or a console.
+#: Every page whose examples run here; `fences` knows who runs those of the others.
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "explanation").glob("*.md")))
 BLOCK = re.compile(
     r"<!-- (?P<kind>file|output): (?P<what>[^\n]+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```",

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs import reference
+from tests.docs.fences import DOCUMENTS
 from tests.docs.pictures import FOLDER, PICTURES, draw, numbers
 from tests.docs.snippets import PAGES, README, ROOT, blocks, normal, outputs, with_rules
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-DOCUMENTS = sorted([README, *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -22,16 +22,6 @@ def test_every_example_prints_what_the_page_shows(page: Path, tmp_path: Path) ->
     for block, output in outputs(page.read_text(), tmp_path):
         command = f"python -m tests.docs.snippets {page.relative_to(ROOT)}"
         assert normal(output) == normal(block.text), f"{block.what}: run `{command}` and look at the change"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_no_code_stands_outside_of_what_is_run(page: Path) -> None:
-    """The README's two command lines are run by CI itself."""
-    document = page.read_text()
-    marked = {block.span[0] for block in blocks(document)}
-    for fence in re.finditer(r"^```(python|console|bash|sh)\n", document, re.MULTILINE):
-        line = document.count("\n", 0, fence.start()) + 1
-        assert fence.end() in marked or (page == README and fence[1] == "bash"), f"{page.name}:{line} is never run"
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=[str(page.relative_to(ROOT)) for page in DOCUMENTS])
