@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import re
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ import torch
 from torch import nn
 
 from pytest_gradcheck import alexnet, check_gradients
+from tests.benchmarks import page
 
 Made = tuple[nn.Module, tuple[torch.Tensor, ...]]
 
@@ -150,19 +148,6 @@ def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, ...]]:
             yield subject, way, f"{row['seconds']:.4f}", ratio, f"{row['calls']:.0f}", f"{row['memory']:.0f}"
 
 
-def write(page: Path, name: str, table: list[tuple[str, ...]]) -> None:
-    """Puts a table into a page between its marks, with the date and the machine."""
-    lines = ["| " + " | ".join(row) + " |" for row in (HEAD, ("---",) * len(HEAD), *table)]
-    said = (
-        f"Measured {datetime.now(timezone.utc):%Y-%m-%d}, torch {torch.__version__}, one thread, {platform.machine()}."
-    )
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    new = "\n".join([start, said, "", *lines, end])
-    old = page.read_text() if page.exists() else "# Benchmarks\n"
-    marked = re.compile(f"{re.escape(start)}.*{re.escape(end)}", re.DOTALL)
-    page.write_text(marked.sub(lambda _: new, old) if marked.search(old) else f"{old.rstrip()}\n\n{new}\n")
-
-
 def main() -> None:
     """Measures, prints the table, and writes it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -184,7 +169,8 @@ def main() -> None:
     if arguments.write:
         kind = "large" if arguments.large else "slow" if arguments.slow else "small"
         name = f"{kind} {arguments.only}".strip()
-        write(arguments.write, name, table)
+        said = page.machine(f"torch {torch.__version__}", "one thread")
+        page.put(arguments.write, name, [said, "", *page.table(HEAD, table)])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -25,10 +23,10 @@ import time
 import venv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.benchmarks import page
 from tests.lint.corpora.packages import PINNED, fetch, sources
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "gradlint-speed.md"
@@ -169,16 +167,8 @@ def main() -> int:
             print("\n".join(one), flush=True)
             text += ["", *one]
     if options.write:
-        write(text)
+        page.put(PAGE, "measured", [page.machine(), *text])
     return 0
-
-
-def write(text: list[str]) -> None:
-    """Replace what the page shows after its marker, with the date and the machine."""
-    today = datetime.now(tz=timezone.utc).date().isoformat()
-    machine = f"Measured on {today}: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}."
-    head = re.split(r"(?m)^<!-- measured -->$", PAGE.read_text(encoding="utf-8"))[0]
-    PAGE.write_text(f"{head}<!-- measured -->\n\n{machine}\n" + "\n".join(text) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
     python -m tests.benchmarks.training_overhead             # AlexNet 224, batch 32, and a small MLP
     python -m tests.benchmarks.training_overhead --quick     # the MLP only
     python -m tests.benchmarks.training_overhead --threads 2
+    python -m tests.benchmarks.training_overhead --write     # the tables into docs/training-overhead.md
 
 Each way of watching trains its own copy of the net, one bare step and one watched step in turn, so that a busy machine
 slows both alike; what is measured are seconds of CPU. "ratio" is the median of the watched step over that of the bare
 one; "direct" is the wall time measured inside the watching itself, as a share of the bare steps', with the close looks
 at layers apart.
-Another package that is not installed is said to be absent.
+Another package that is not installed is said to be absent; CONTRIBUTING.md says which pip installs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +35,10 @@ from pytest_gradcheck.training.feed import Feed
 from pytest_gradcheck.training.loop import Loop
 from pytest_gradcheck.training.plan import Plan
 from pytest_gradcheck.training.sentinel import Look
+from tests.benchmarks import page
 
+PAGE: Final = Path(__file__).parents[2] / "docs" / "training-overhead.md"
+HEAD: Final = ("way", "ratio", "direct", "close looks", "steps read")
 RATE = 1e-4
 Pairs = Iterator[tuple[float, float]]
 
@@ -167,7 +172,8 @@ OTHERS: tuple[tuple[str, Callable[[Bare, Bare, int], Pairs]], ...] = (
 )
 
 
-def measure(case: Case) -> None:
+def measure(case: Case) -> Iterator[tuple[str, ...]]:
+    """Rows of the table; the first is the bare step."""
     torch.manual_seed(0)
     inputs, labels = torch.rand(case.shape), torch.arange(case.shape[0]) % 10
     made = case.model()
@@ -182,20 +188,24 @@ def measure(case: Case) -> None:
         ratio, step = summary(pairs)
         wall = time.perf_counter() - start
         if share:
-            print(f"{case.name}: bare step {step * 1e3:.2f} ms, {case.steps} steps, {torch.get_num_threads()} threads")
-        watching, looks = loop._watching, loop._watching.sentinel.looks
-        spent, closely = watching.budget.spent, watching._closely.spent
-        bare_wall = (wall - spent - closely) / 2
-        direct = f"direct {spent / bare_wall:.2%}, close looks {closely / bare_wall:.2%} more"
-        seen = f"steps read: all gradients {looks[Look.FULL]}, biases {looks[Look.THIN]}, loss alone {looks[Look.LOSS]}"
-        print(f"  {f'train_smoke, max_overhead={share}':<44} {ratio:5.2f} x  {direct}; {seen}", flush=True)
+            yield f"bare step, {step * 1e3:.2f} ms", "1.00", "", "", str(case.steps)
+        yield f"train_smoke, max_overhead={share}", f"{ratio:.2f}", *spent(loop, wall)
     for name, way in OTHERS:
         try:
             ratio, _ = summary(way(bare, fresh(), case.steps))
         except ModuleNotFoundError as error:
-            print(f"  {name:<44} absent: {error.name} is not installed")
+            yield name, f"absent: {error.name} is not installed", "", "", ""
             continue
-        print(f"  {name:<44} {ratio:5.2f} x", flush=True)
+        yield name, f"{ratio:.2f}", "", "", str(case.steps)
+
+
+def spent(loop: Loop, wall: float) -> tuple[str, str, str]:
+    """What watching measured of itself, as shares of the bare steps' time, and how it read the steps."""
+    watching, looks = loop._watching, loop._watching.sentinel.looks
+    direct, closely = watching.budget.spent, watching._closely.spent
+    bare = (wall - direct - closely) / 2
+    seen = f"all gradients {looks[Look.FULL]}, biases {looks[Look.THIN]}, loss alone {looks[Look.LOSS]}"
+    return f"{direct / bare:.2%}", f"{closely / bare:.2%}", seen
 
 
 def summary(pairs: Pairs) -> tuple[float, float]:
@@ -208,10 +218,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the small MLP only")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--write", action="store_true", help=f"the tables into docs/{PAGE.name}")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    lines = [page.machine(f"torch {torch.__version__}", f"{chosen.threads} threads of torch")]
     for case in CASES[1:] if chosen.quick else CASES:
-        measure(case)
+        print(case.name)
+        rows = []
+        for row in measure(case):
+            rows.append(row)
+            print(f"  {row[0]:<44} {row[1]:>5}  {row[2]:>6}  {row[3]:>6}  {row[4]}", flush=True)
+        lines += ["", f"## {case.name}", "", *page.table(HEAD, rows)]
+    if chosen.write:
+        page.put(PAGE, "measured", lines)
 
 
 if __name__ == "__main__":
