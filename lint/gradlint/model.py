@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gradlint.triggers import has_text, has_word
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -164,9 +166,10 @@ class Violation:
 class RuleInfo:
     """One line of the registry: all that selection, prefiltering and listing need to know of a rule.
 
-    `triggers` are texts of which at least one must be in a file for the rule to fire there; a file without the text
-    `torch` is never looked at, except by the linter's own rules. `fix` is the best safety its fixes have, None without.
-    `options` are the names and default values of what `[tool.gradlint.rules.CODE]` may set.
+    `triggers` are texts, and `words` whole words (`.data`: an attribute), of which at least one must be in a file for
+    the rule to fire there; each word of `also` must be there, too. A file without the text `torch` is never looked at,
+    except by the linter's own rules. `fix` is the best safety its fixes have, None without. `options` are the names and
+    default values of what `[tool.gradlint.rules.CODE]` may set.
     """
 
     code: str
@@ -176,6 +179,8 @@ class RuleInfo:
     triggers: tuple[str, ...] = ()
     off: bool = False
     options: tuple[tuple[str, bool | int | float | str], ...] = ()
+    words: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def default(self) -> bool:
@@ -184,4 +189,6 @@ class RuleInfo:
 
     def may_fire(self, data: bytes) -> bool:
         """Whether a file with these bytes can hold a violation of this rule."""
-        return b"torch" in data and (not self.triggers or any(text.encode() in data for text in self.triggers))
+        if b"torch" not in data or not all(has_word(data, (word,)) for word in self.also):
+            return False
+        return not (self.triggers or self.words) or has_text(data, self.triggers) or has_word(data, self.words)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import gc
 import re
-import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,9 +14,10 @@ import libcst as cst
 from gradlint.bounds import check_length, is_too_long
 from gradlint.errors import UnreadableFile
 from gradlint.model import Position
+from gradlint.stack import on_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from gradlint.source import Source
 
@@ -43,7 +43,12 @@ def parse(source: Source) -> cst.Module:
     with collector_paused():
         if stack == _SMALLEST_STACK:
             return _parse(source)
-        return _on_stack(stack, lambda: _parse(source))
+        try:
+            return on_stack(stack, lambda: _parse(source))
+        except RuntimeError as error:
+            if isinstance(error, RecursionError):
+                raise
+            raise UnreadableFile("nested too deeply for the memory that may be reserved") from None
 
 
 def check_syntax(source: Source) -> None:
@@ -110,31 +115,6 @@ def _deepest(text: str) -> int:
     """More levels than the text can have: one for every sign or word that opens one, strings and comments included."""
     signs = len(text.encode(errors="replace").translate(None, _NEVER_NESTS))
     return signs + sum(map(text.count, _NESTING_WORDS))
-
-
-def _on_stack(size: int, work: Callable[[], cst.Module]) -> cst.Module:
-    """Run in a thread with a stack of this size; what the work raises is raised here."""
-    results: list[cst.Module] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-
-    before = threading.stack_size(size)
-    thread = threading.Thread(target=run)
-    try:
-        thread.start()
-    except RuntimeError:
-        raise UnreadableFile("nested too deeply for the memory that may be reserved") from None
-    finally:
-        threading.stack_size(before)
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 @contextmanager

@@ -74,7 +74,9 @@ def _context() -> BaseContext:
     if platform.system() != "Linux":
         return get_context()
     import gradlint.worker  # noqa: F401 - before the fork
+    from gradlint.stack import end_thread
 
+    end_thread()
     return get_context("fork")
 
 

@@ -23,7 +23,7 @@ hypothesmith = pytest.importorskip("hypothesmith")
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").rglob("*.py"))
 # With these words in a file every rule looks at it.
-EVERYTHING = "# torch " + " ".join(text for rule in RULES for text in rule.triggers) + "\n"
+EVERYTHING = "# torch " + " ".join(text for rule in RULES for text in rule.triggers + rule.words + rule.also) + "\n"
 settings.register_profile("mutations", deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from gradlint.model import Level, RuleInfo, Safety
 
+_OF_A_MODULE: Final = ("parameters", "modules", "children", "buffers")
+
 RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD101", "xavier-before-relu", Level.WARNING, Safety.UNSAFE, ("xavier_", ".apply(", "init")),
     RuleInfo(
@@ -45,7 +47,8 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         "inplace-on-saved",
         Level.WARNING,
         Safety.SAFE,
-        ("igmoid", "anh", "exp", "elu", "ReLU", "oftmax", "oftmin", "sqrt", "reciprocal", "tan"),
+        ("igmoid", "anh", "elu", "ELU", "ReLU", "oftmax", "oftmin", "sqrt", "reciprocal", "logsumexp", "expit"),
+        words=("exp", "exp_", "exp2", "exp2_", "expm1", "expm1_", "tan", "tan_"),
     ),
     RuleInfo("GRD211", "deep-plain-stack", Level.INFO, None, ("Linear", "Conv")),
     RuleInfo("GRD212", "saturating-hidden-activation", Level.INFO, Safety.UNSAFE, ("igmoid", "anh", "expit")),
@@ -55,11 +58,13 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD304", "save-non-tensor", Level.ERROR, Safety.UNSAFE, ("save_for_backward",)),
     RuleInfo("GRD305", "saved-misuse", Level.ERROR, Safety.SAFE, ("saved_tensors",)),
     RuleInfo("GRD306", "not-apply", Level.ERROR, Safety.SAFE, ("Function",)),
-    RuleInfo("GRD401", "missing-zero-grad", Level.ERROR, Safety.UNSAFE, ("backward",)),
+    RuleInfo("GRD401", "missing-zero-grad", Level.ERROR, Safety.UNSAFE, (".backward", "autograd"), also=("backward",)),
     RuleInfo("GRD402", "zero-between", Level.ERROR, Safety.SAFE, ("zero_grad",)),
     RuleInfo("GRD403", "clip-misplaced", Level.ERROR, Safety.SAFE, ("clip_grad_",)),
     RuleInfo("GRD404", "clip-before-unscale", Level.ERROR, Safety.SAFE, ("clip_grad_",)),
-    RuleInfo("GRD405", "step-before-backward", Level.ERROR, Safety.UNSAFE, ("backward",)),
+    RuleInfo(
+        "GRD405", "step-before-backward", Level.ERROR, Safety.UNSAFE, (".backward", "autograd"), also=("backward",)
+    ),
     RuleInfo("GRD406", "graph-retained", Level.WARNING, Safety.SAFE, ("loss", "backward")),
     RuleInfo(
         "GRD407",
@@ -83,20 +88,28 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD417", "eval-no-eval", Level.WARNING, Safety.UNSAFE, ("no_grad", "inference_mode")),
     RuleInfo("GRD501", "log-of-softmax", Level.ERROR, Safety.SAFE, ("oftmax", "igmoid", "expit")),
     RuleInfo("GRD502", "sqrt-at-zero", Level.WARNING, Safety.UNSAFE, ("sqrt", "0.5", "pow")),
-    RuleInfo("GRD503", "hand-bce", Level.WARNING, Safety.UNSAFE, ("log",)),
+    RuleInfo("GRD503", "hand-bce", Level.WARNING, Safety.UNSAFE, words=("log",)),
     RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
-    RuleInfo("GRD506", "where-nan", Level.WARNING, Safety.UNSAFE, ("where",)),
+    RuleInfo("GRD506", "where-nan", Level.WARNING, Safety.UNSAFE, words=("where",)),
     RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("self.",)),
     RuleInfo("GRD602", "tensor-not-buffer", Level.WARNING, Safety.UNSAFE, ("Module",)),
-    RuleInfo("GRD603", "layer-in-forward", Level.ERROR, None, ("forward",)),
+    RuleInfo("GRD603", "layer-in-forward", Level.ERROR, None, words=("forward",)),
     RuleInfo("GRD604", "no-super-init", Level.ERROR, Safety.SAFE, ("__init__",)),
     RuleInfo("GRD605", "assign-before-super", Level.ERROR, Safety.SAFE, ("__init__",)),
     RuleInfo("GRD606", "param-moved", Level.ERROR, Safety.SAFE, ("Parameter",)),
     RuleInfo("GRD607", "module-requires-grad", Level.ERROR, Safety.SAFE, ("requires_grad",)),
     RuleInfo("GRD608", "shadow-api", Level.WARNING, None, ("Module",)),
-    RuleInfo("GRD610", "ctor-with-data", Level.ERROR, Safety.SAFE, ("forward",)),
-    RuleInfo("GRD613", "graph-break-in-forward", Level.WARNING, None, (".data", "numpy", ".item", "ensor(", "tolist")),
-    RuleInfo("GRD614", "running-stat-with-graph", Level.ERROR, Safety.SAFE, ("self.",)),
+    RuleInfo("GRD610", "ctor-with-data", Level.ERROR, Safety.SAFE, words=("forward",)),
+    RuleInfo(
+        "GRD613",
+        "graph-break-in-forward",
+        Level.WARNING,
+        None,
+        ("numpy", "ensor("),
+        words=(".data", ".item", ".tolist"),
+        also=("forward",),
+    ),
+    RuleInfo("GRD614", "running-stat-with-graph", Level.ERROR, Safety.SAFE, ("self.",), also=("forward",)),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
@@ -110,9 +123,13 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD705", "assign-inplace-method", Level.ERROR, Safety.SAFE, ("_ =", "_=")),
     RuleInfo("GRD706", "super-wrong-class", Level.ERROR, Safety.SAFE, ("super(",)),
     RuleInfo(
-        "GRD707", "parameters-uncalled", Level.ERROR, Safety.SAFE, ("parameters", "modules", "children", "buffers")
+        "GRD707",
+        "parameters-uncalled",
+        Level.ERROR,
+        Safety.SAFE,
+        words=tuple(f".{prefix}{name}" for prefix in ("", "named_") for name in _OF_A_MODULE),
     ),
-    RuleInfo("GRD708", "undefined-self-attr", Level.ERROR, Safety.UNSAFE, ("self.",)),
+    RuleInfo("GRD708", "undefined-self-attr", Level.ERROR, Safety.UNSAFE, ("self.",), also=("__init__",)),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.

@@ -1,0 +1,47 @@
+"""Runs work that recurses on the C stack where the stack is large enough for it: in a thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# Enough for nearly all files. The memory is only reserved, not used.
+_USUAL: Final = 64 * 1024 * 1024
+_usual: Final[dict[int, ThreadPoolExecutor]] = {}  # by process: a forked one has none of its parent's threads
+
+
+def on_stack(size: int, work: Callable[[], T]) -> T:
+    """Run work in a thread with a stack of at least this size. Raises what the work raises, and RuntimeError.
+
+    One thread does all that needs no more than is usual: the stack of a new one costs the system thousands of pages.
+    """
+    if size > _USUAL:
+        with _thread(size) as thread:
+            return thread.submit(work).result()
+    process = os.getpid()
+    if process not in _usual:
+        _usual[process] = _thread(_USUAL)
+    return _usual[process].submit(work).result()
+
+
+def end_thread() -> None:
+    """End the thread that is kept: a process with one thread can be forked safely."""
+    if (thread := _usual.pop(os.getpid(), None)) is not None:
+        thread.shutdown()
+
+
+def _thread(size: int) -> ThreadPoolExecutor:
+    executor = ThreadPoolExecutor(1)
+    before = threading.stack_size(size)
+    try:
+        executor.submit(int).result()  # starts it while the size holds
+    finally:
+        threading.stack_size(before)
+    return executor
