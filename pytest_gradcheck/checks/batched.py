@@ -16,10 +16,13 @@ from pytest_gradcheck.checks.groups import Groups
 from pytest_gradcheck.numerics.comparison import PROOF
 from pytest_gradcheck.numerics.directions import generator
 from pytest_gradcheck.numerics.stencil import Derivative, Line, richardson
-from pytest_gradcheck.subjects.subject import Leaf
+from pytest_gradcheck.subjects.subject import Leaf, Moves
 
-#: A method of a subject's batch: the leaf, its values in rows, the outputs at the point of the check, the cotangents.
-Evaluate = Callable[[Leaf, torch.Tensor, Sequence[torch.Tensor], Sequence[torch.Tensor]], "torch.Tensor | None"]
+#: A method of a subject's batch: the leaf, its values in rows, the outputs at the point of the check, the cotangents,
+#: and what the rows move.
+Evaluate = Callable[
+    [Leaf, torch.Tensor, Sequence[torch.Tensor], Sequence[torch.Tensor], "Moves | None"], "torch.Tensor | None"
+]
 #: Numbers that one batch of a leaf's values may hold: 8 MB in float64. Less costs calls, more leaves the cache.
 ROOM = 1 << 20
 #: Fewer elements than this are not worth a batch: one vmapped call costs as much as some ten plain ones.
@@ -73,6 +76,9 @@ class Rows:
         self._flat = leaf.real(leaf.tensor).contiguous().reshape(-1).clone()
         self.length = length
         self._values = self._flat.repeat(1 + 2 * length, 1)
+        self._own = self._flat.clone().view(leaf.real().shape)
+        #: Whether a row that moves one element may be taken for the leaf elsewhere: nothing is written into either.
+        self._alike = not leaf.tensor.is_complex()
 
     @classmethod
     def of(cls, context: Context, leaf: Leaf) -> Rows | None:
@@ -158,21 +164,31 @@ class Rows:
         start = self._flat[where]
         values[1 + rows, where] = start + step
         values[1 + count + rows, where] = start - step
-        width = (values[1 + rows, where] - values[1 + count + rows, where]).double().cpu()
+        up, down = values[1 + rows, where], values[1 + count + rows, where]
+        moves = None
+        if self._alike and len(where) == count:
+            by = torch.cat([start.new_zeros(1), up - start, down - start])
+            moves = Moves(self._own, torch.cat([where.new_zeros(1), where, where]), by)
         shaped = values.reshape(-1, *leaf.real().shape)
         stacked = torch.view_as_complex(shaped) if leaf.tensor.is_complex() else shaped
-        version = self._values._version
+        versions = self._values._version, self._own._version
         context.subject.calls += len(stacked)
-        found = evaluate(leaf, stacked, context.baseline, context.cotangents)
-        if self._values._version != version:
-            self._values.copy_(self._flat.expand_as(self._values))  # the forward wrote into its argument
+        found = evaluate(leaf, stacked, context.baseline, context.cotangents, moves)
+        written = versions != (self._values._version, self._own._version)
+        if written:
+            self._values.copy_(self._flat.expand_as(self._values))
+            self._own.copy_(self._flat.view_as(self._own))
         values[1 + rows, where] = start
         values[1 + count + rows, where] = start
         # The noise of both evaluations, with room for vmap's other order of summation.
-        if found is None or not abs(float(found[0].sum())) <= 16 * context.noise:
+        same = found is not None and abs(float(found[0].sum())) <= 16 * context.noise
+        if moves is not None and (written or not same):
+            self._alike = False
+            return self._moved(rows, where, step, evaluate)
+        if found is None or not same:
             raise Refused
         found = found.double().cpu()
-        return found[1 : 1 + count], found[1 + count :], width
+        return found[1 : 1 + count], found[1 + count :], (up - down).double().cpu()
 
 
 def _many(context: Context, leaf: Leaf, rows: Rows, positions: list[int]) -> list[Derivative]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 
 from pytest_gradcheck.numerics.directions import paired
 from pytest_gradcheck.subjects.forward import Forward
 from pytest_gradcheck.subjects.recurrent import Decomposed
+from pytest_gradcheck.subjects.single_moves import SingleMoves
 from pytest_gradcheck.subjects.state import Held
-from pytest_gradcheck.subjects.subject import Leaf
+from pytest_gradcheck.subjects.subject import Leaf, Moves
 
 
 class Batch:
@@ -30,17 +32,27 @@ class Batch:
         self._held = held
 
     def objectives(
-        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+        self,
+        leaf: Leaf,
+        values: torch.Tensor,
+        baseline: Sequence[torch.Tensor],
+        cotangents: Sequence[torch.Tensor],
+        moves: Moves | None = None,
     ) -> torch.Tensor | None:
         """`Re <v, f - baseline>` with the leaf at every row of `values`: the sum of its `terms`.
 
         Returns:
             float64, shape (n,), or None where this subject cannot be evaluated in a batch.
         """
-        return self._mapped(leaf, values, lambda outputs: paired(outputs, baseline, cotangents))
+        return self._mapped(leaf, values, moves, lambda outputs: paired(outputs, baseline, cotangents))
 
     def terms(
-        self, leaf: Leaf, values: torch.Tensor, baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+        self,
+        leaf: Leaf,
+        values: torch.Tensor,
+        baseline: Sequence[torch.Tensor],
+        cotangents: Sequence[torch.Tensor],
+        moves: Moves | None = None,
     ) -> torch.Tensor | None:
         """`v * (f - baseline)` for every output element, with the leaf at every row of `values`.
 
@@ -49,29 +61,37 @@ class Batch:
             values: Its values; shape (n, *leaf.shape).
             baseline: The outputs at the point of the check.
             cotangents: One per output.
+            moves: What the rows move, where that is one element each.
 
         Returns:
             float64, shape (n, real numbers in all outputs), or None where this subject cannot be evaluated in a batch.
         """
-        return self._mapped(leaf, values, lambda outputs: products(outputs, baseline, cotangents))
+        return self._mapped(leaf, values, moves, lambda outputs: products(outputs, baseline, cotangents))
 
     def _mapped(
-        self, leaf: Leaf, values: torch.Tensor, reduce: Callable[[list[torch.Tensor]], torch.Tensor]
+        self,
+        leaf: Leaf,
+        values: torch.Tensor,
+        moves: Moves | None,
+        reduce: Callable[[list[torch.Tensor]], torch.Tensor],
     ) -> torch.Tensor | None:
         if not self._forward.takes(leaf.tensor):
             return None
         buffers = self._held.written
         rows = len(values)
+        single = () if moves is None else (moves.places, moves.by)
 
-        def play(value: torch.Tensor, *own: torch.Tensor) -> torch.Tensor:
+        def play(value: torch.Tensor, row: tuple[torch.Tensor, ...], *own: torch.Tensor) -> torch.Tensor:
             instead = {id(leaf.tensor): value} | {id(buffer): row for buffer, row in zip(buffers, own, strict=True)}
-            return reduce(self._forward(instead))
+            # Decomposed on top: what it makes of a recurrent layer are matrix products.
+            with SingleMoves(value, moves, *row) if moves is not None else nullcontext(), Decomposed():
+                return reduce(self._forward(instead))
 
         stacked = [buffer.detach().expand(rows, *buffer.shape).clone() for buffer in buffers]
         try:
-            with torch.enable_grad(), warnings.catch_warnings(), Decomposed():
+            with torch.enable_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # vmap's own, about the speed of what it has no rule for
-                found: torch.Tensor = torch.vmap(play, randomness="same")(values, *stacked)
+                found: torch.Tensor = torch.vmap(play, randomness="same")(values, single, *stacked)
         except Exception:  # noqa: BLE001  whatever a subject does not support under vmap, the loop does
             return None
         finally:
