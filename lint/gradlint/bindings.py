@@ -50,6 +50,11 @@ class Scopes:
             below, child = child, above
         return self.module
 
+    def let_go(self) -> None:
+        """Forget the bindings: they and their scopes hold each other, and with them the whole tree."""
+        for scope in (*self._own.values(), *self._types.values()):
+            scope.bindings.clear()
+
     def inside(self, node: cst.CSTNode) -> Scope:
         """The scope that a module, class, function, lambda or comprehension opens."""
         return self._own[node]

@@ -57,7 +57,10 @@ def lint_source(
 
 def _found(source: Source, settings: Settings, rules: Sequence[Rule], project: ProjectIndex | None) -> list[Violation]:
     unit = Unit(source, parse(source), project)
-    return [violation for rule in rules for violation in _run(rule, unit, settings)]
+    try:
+        return [violation for rule in rules for violation in _run(rule, unit, settings)]
+    finally:
+        unit.let_go()
 
 
 def _run(rule: Rule, unit: Unit, settings: Settings) -> list[Violation]:

@@ -38,6 +38,14 @@ class Unit:
         self.positions = Positions(source, module)
         self.project = project or ProjectIndex()
 
+    def let_go(self) -> None:
+        """Open the circles in what was computed: without them the tree goes at once, and no collector looks for it."""
+        known = vars(self)
+        if "names" in known:
+            self.names.scopes.let_go()
+        if "chains" in known:
+            del self.chains.values
+
     @cached_property
     def names(self) -> Names:
         """Full names, references and scopes."""
