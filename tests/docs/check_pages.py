@@ -21,6 +21,7 @@ EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n(?P<printed>.*?)`
 #: Pages that are made of the code alone, or are no check's.
 MADE = ("README", "diagnosis")
 RESULTS = ("kill-matrix", "false-alarms")
+WORDS = ("findings",)
 
 
 def examples(page: Path) -> list[tuple[str, str]]:
@@ -49,7 +50,8 @@ custom Functions get wrong in practice, and none of them needs to be asked for.
 |---|---|
 {rows}
 
-A gradient that is wrong comes with its likely cause where one is sure: [the diagnoses](diagnosis.md). What the checks
+A gradient that is wrong comes with its likely cause where one is sure: [the diagnoses](diagnosis.md). What a report
+says besides is a [finding](findings.md), each kind with what to do. What the checks
 catch and what they leave alone is measured: [the kill matrix](kill-matrix.md), [the false alarms](false-alarms.md).
 """
     diagnosis = f"""# Diagnoses

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import pytest_gradcheck
 from pytest_gradcheck.settings import CHECKS
-from tests.docs.check_pages import MADE, PAGES, RESULTS, examples, made, printed
+from tests.docs.check_pages import MADE, PAGES, RESULTS, WORDS, examples, made, printed
 from tests.docs.measured import found
 from tests.gradcheck.false_alarms import DISAGREE
 from tests.gradcheck.mutants import SPECS
@@ -26,7 +30,7 @@ def test_the_example_prints_what_the_page_says(check: str) -> None:
 
 
 def test_there_is_no_page_of_a_check_that_is_gone() -> None:
-    assert {page.stem for page in PAGES.glob("*.md")} == {*CHECKS, *MADE, *RESULTS}
+    assert {page.stem for page in PAGES.glob("*.md")} == {*CHECKS, *MADE, *RESULTS, *WORDS}
 
 
 def test_the_pages_made_of_the_code_are_up_to_date() -> None:
@@ -52,3 +56,23 @@ def test_the_measured_pages_count_what_there_is() -> None:
 def test_every_class_of_fault_has_at_least_five_mutants() -> None:
     counts = Counter(fault.group for spec in SPECS for fault in spec.faults.values())
     assert min(counts.values()) >= 5, counts
+
+
+#: Kinds that the code does not write down where it makes the finding: an excuse's, a constant's, a check's own name.
+PASSED_ON = {"kink", "kinks", "jump", "domain-edge", "padding", "power-iteration", "cotangent", "needs-input-grad"}
+
+
+def kinds() -> Iterator[str]:
+    """The kinds of findings that the checks and the engine give, as the code writes them."""
+    package = Path(pytest_gradcheck.__file__).parent
+    for path in (package / "engine.py", *sorted((package / "checks").glob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                yield from (str(kind.value) for kind in node.args[:1] if isinstance(kind, ast.Constant))
+
+
+def test_every_kind_of_finding_is_explained_and_no_other() -> None:
+    page = (PAGES / "findings.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) | set(re.findall(r"\[`([a-z-]+)`\]\(", page))
+    explained |= set(re.findall(r"^`([a-z-]+)` of \[", page, re.MULTILINE))
+    assert explained - {"precision", "vjp"} == {*kinds(), *PASSED_ON} - {"precision"}
