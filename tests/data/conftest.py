@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
+
+from tests.one_thread import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+__all__ = ["one_thread"]
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +39,3 @@ def write_split() -> Callable[..., Path]:
         return folder
 
     return write
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Small nets gain nothing from more threads; on a busy machine their waiting costs fifty times more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

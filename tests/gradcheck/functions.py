@@ -47,6 +47,19 @@ class Softmax(torch.autograd.Function):
         return y * (grad[0] - (grad[0] * y).sum(-1, keepdim=True))
 
 
+class Unconjugated(torch.autograd.Function):
+    """The square of complex numbers; its backward forgets the conjugate."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        ctx.save_for_backward(z)
+        return z * z
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        return 2 * ctx.saved_tensors[0] * grad[0]
+
+
 def planted(
     right: type[torch.autograd.Function], spoil: Callable[..., Any], name: str = "Planted"
 ) -> type[torch.autograd.Function]:

@@ -14,7 +14,7 @@ from pytest_gradcheck.checks import locate
 from pytest_gradcheck.checks.base import Deadline
 from pytest_gradcheck.model import TensorCheck
 from tests.gradcheck.faults import FAULTS, FunctionClass
-from tests.gradcheck.functions import MatMul, Swish, planted, rewritten
+from tests.gradcheck.functions import MatMul, Swish, Unconjugated, planted, rewritten
 
 
 def diagnosed(
@@ -164,16 +164,6 @@ def test_outputs_of_every_shape_can_be_diagnosed(case: str) -> None:
 
 
 def test_complex_tensors_can_be_diagnosed() -> None:
-    class Conjugated(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, z: Tensor) -> Tensor:
-            ctx.save_for_backward(z)
-            return z * z
-
-        @staticmethod
-        def backward(ctx: Any, *grad: Any) -> Any:
-            return 2 * ctx.saved_tensors[0] * grad[0]  # the conjugate is missing
-
     for shape in ((3,), (30, 20)):
         z = torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
-        assert check_gradients(Conjugated, z, checks=["vjp"]).verdict is Verdict.WRONG
+        assert check_gradients(Unconjugated, z, checks=["vjp"]).verdict is Verdict.WRONG
