@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from gradlint.walk import Tree
 
 _COMPREHENSIONS = (cst.GeneratorExp, cst.ListComp, cst.SetComp, cst.DictComp)
-_OPENING = frozenset((cst.FunctionDef, cst.ClassDef, cst.Lambda, cst.TypeAlias, *_COMPREHENSIONS))
+# What may stand between a node and the scope it is evaluated in.
+_SCOPING: Final[frozenset[type[cst.CSTNode]]] = frozenset(
+    (cst.IndentedBlock, cst.Annotation, cst.FunctionDef, cst.ClassDef, cst.Lambda, cst.TypeAlias, *_COMPREHENSIONS)
+)
 
 
 class Scopes:
@@ -32,22 +35,20 @@ class Scopes:
 
     def of(self, node: cst.CSTNode) -> Scope:
         """The scope in which a node is evaluated (for a function or class: in which it is defined)."""
-        below = child = node
         annotated = type(node) is cst.Annotation
-        for above in self._tree.ancestors(node):
+        for above, child, below in self._tree.climb(node, _SCOPING):
             kind = type(above)
             if kind is cst.IndentedBlock:
                 known = self._blocks.get(above)
                 if known is None:
                     self._blocks[above] = known = self.of(above)
                 return known
-            if kind in _OPENING:
+            if kind is cst.Annotation:
+                annotated = True
+            else:
                 entered = self._entered(above, child, below, annotated)
                 if entered is not None:
                     return entered
-            elif kind is cst.Annotation:
-                annotated = True
-            below, child = child, above
         return self.module
 
     def let_go(self) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from gradlint.errors import UnreadableFile
@@ -27,6 +28,11 @@ class Place:
     module: str
     is_package: bool
     roots: tuple[str, ...]
+
+    @cached_property
+    def is_installed(self) -> bool:
+        """Whether it stands among the packages of an environment."""
+        return Path(self.roots[0]).name in _INSTALLED
 
 
 class Folders:
@@ -198,8 +204,7 @@ def _is_foreign(place: Place, module: str) -> bool:
     top = module.partition(".")[0]
     if top == "torch":
         return True
-    installed = Path(place.roots[0]).name in _INSTALLED
-    return installed and top != place.module.partition(".")[0]
+    return place.is_installed and top != place.module.partition(".")[0]
 
 
 def _facts(data: bytes, path: str, module: str, *, is_package: bool) -> FileFacts:

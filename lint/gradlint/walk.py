@@ -17,7 +17,7 @@ import libcst as cst
 from gradlint.words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 Node = TypeVar("Node", bound=cst.CSTNode)
 
@@ -179,6 +179,10 @@ class Tree:
             self._numbers_by_kind[kind] = [self._number[id(node)] for node in self.nodes(kind)]
         return self._numbers_by_kind[kind]
 
+    def place(self, node: cst.CSTNode) -> int:
+        """How many nodes come before a node of this tree in text order, those around it among them."""
+        return self._number[id(node)]
+
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node directly above; None for the module and for a node of another tree."""
         number = self._number.get(id(node))
@@ -191,12 +195,21 @@ class Tree:
             number = self._above[number]
             yield self._order[number]
 
+    def climb(
+        self, node: cst.CSTNode, kinds: Container[type[cst.CSTNode]]
+    ) -> Iterator[tuple[cst.CSTNode, cst.CSTNode, cst.CSTNode]]:
+        """The nodes above that are of exactly these classes, nearest first, each with the two below it on the way."""
+        order, above = self._order, self._above
+        below = child = self._number.get(id(node), 0)
+        while child:
+            around = above[child]
+            if type(order[around]) in kinds:
+                yield order[around], order[child], order[below]
+            below, child = child, around
+
     def enclosing(self, node: cst.CSTNode, *kinds: type[Node]) -> Node | None:
-        """The nearest node above that is of one of these classes."""
-        for above in self.ancestors(node):
-            if isinstance(above, kinds):
-                return above
-        return None
+        """The nearest node above that is of exactly one of these classes."""
+        return next((above for above, _, _ in self.climb(node, kinds)), None)  # type: ignore[return-value]
 
     def statement(self, node: cst.CSTNode) -> cst.CSTNode:
         """The whole statement a node stands in: a simple statement's line, or a compound statement."""

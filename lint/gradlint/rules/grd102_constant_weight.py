@@ -104,14 +104,10 @@ def _is_weight_layer(call: InitCall) -> bool:
 def _is_frozen(call: InitCall, ctx: Context) -> bool:
     """Whether the code around stops the gradient: an averaging filter or the like, not to be trained."""
     around = call.function or ctx.tree.module
-    if any(node.value == "requires_grad_" for node in ctx.tree.nodes(cst.Name) if _is_in(node, around, ctx)):
+    if any(node.value == "requires_grad_" for node in ctx.tree.below(around, cst.Name)):
         return True
-    targets = [target.target for target in ctx.tree.nodes(cst.AssignTarget) if _is_in(target, around, ctx)]
+    targets = [target.target for target in ctx.tree.below(around, cst.AssignTarget)]
     return any(isinstance(target, cst.Attribute) and target.attr.value == "requires_grad" for target in targets)
-
-
-def _is_in(node: cst.CSTNode, around: cst.CSTNode, ctx: Context) -> bool:
-    return any(above is around for above in ctx.tree.ancestors(node))
 
 
 def _is_refilled(call: InitCall, wanted: list[Link], ctx: Context) -> bool:

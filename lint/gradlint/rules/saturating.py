@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import libcst as cst
@@ -27,7 +28,12 @@ def is_initialised(chain: Chain, ctx: Context) -> bool:
     """Whether the layers of a chain may start from anything but torch's default."""
     owner = chain.owner or ctx.classes.enclosing(chain.node)
     unknown = owner is not None and not all((base or "").startswith("torch.nn.") for base in owner.bases)
-    return unknown or bool(ctx.inits.calls) or _ELSEWHERE.search(ctx.source.text) is not None
+    return unknown or bool(ctx.inits.calls) or _comes_from_elsewhere(ctx.source.text)
+
+
+@lru_cache(maxsize=1)  # asked of every chain of a file
+def _comes_from_elsewhere(text: str) -> bool:
+    return _ELSEWHERE.search(text) is not None
 
 
 def relu_instead(node: cst.CSTNode, ctx: Context) -> Edit | None:

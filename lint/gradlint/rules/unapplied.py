@@ -89,11 +89,11 @@ def early_inits(ctx: Context) -> Iterator[EarlyInit]:
         made = [place for place in places if place.kind in (AttributeKind.LAYER, AttributeKind.OPAQUE)]
         if any(place.method is not method or place.kind is AttributeKind.OPAQUE for place in made):
             continue
-        start = ctx.range(node).start
+        start = ctx.tree.place(node)
         layers = [place for place in made if _is_meant(place, calls, ctx)]
-        before = [place for place in layers if ctx.range(place.node).start < start]
-        after = [place for place in layers if ctx.range(place.node).start > start and not _has_own(place, calls, ctx)]
-        unclear = [place for place in made if ctx.range(place.node).start < start and place not in layers]
+        before = [place for place in layers if ctx.tree.place(place.node) < start]
+        after = [place for place in layers if ctx.tree.place(place.node) > start and not _has_own(place, calls, ctx)]
+        unclear = [place for place in made if ctx.tree.place(place.node) < start and place not in layers]
         if after and (before or not any(_may_hold(place) for place in unclear)):
             yield EarlyInit(node, before, after)
 

@@ -12,6 +12,7 @@ from gradlint.words import words
 if TYPE_CHECKING:
     from gradlint.names import Names
 
+_EXPONENTS: Final = {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0}
 _POWERS: Final = frozenset({"torch.pow", "torch.float_power"})
 _GUARDS: Final = words("clamp clamp_ clamp_min clamp_min_ clip clip_ maximum max where nan_to_num softplus")
 
@@ -31,13 +32,21 @@ def applied(value: cst.CSTNode | None, function: str, names: Names) -> cst.BaseE
 
 def power(value: cst.CSTNode | None, names: Names) -> tuple[cst.BaseExpression, float] | None:
     """`x` and `n` of `x ** n`, `x.pow(n)`, `torch.pow(x, n)`, `x.square()`, `x.sqrt()`, `x * x` and `1 / x`."""
-    for function, exponent in (("square", 2.0), ("sqrt", 0.5), ("rsqrt", -0.5), ("reciprocal", -1.0)):
+    for function in _EXPONENTS.keys() & _words(value, names):
         inner = applied(value, function, names)
         if inner is not None:
-            return inner, exponent
+            return inner, _EXPONENTS[function]
     base, given = _base_and_exponent(value, names)
     exponent_given = number(given, names) if given is not None else None
     return (base, exponent_given) if base is not None and exponent_given is not None else None
+
+
+def _words(value: cst.CSTNode | None, names: Names) -> set[str]:
+    """The names that the function of a call may go by: that of torch's function, and that of the method."""
+    if not isinstance(value, cst.Call):
+        return set()
+    method = value.func.attr.value if isinstance(value.func, cst.Attribute) else ""
+    return {method, (names.full_name(value.func) or "").rpartition(".")[2]}
 
 
 def _base_and_exponent(

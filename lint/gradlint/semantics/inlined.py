@@ -8,7 +8,7 @@ import libcst as cst
 
 from gradlint.constants import UNKNOWN, Environment, constant
 from gradlint.scopes import BindingKind
-from gradlint.walk import Tree, walk
+from gradlint.walk import Tree
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -22,9 +22,7 @@ def inlined_call(
     if function is None or function.decorators:
         return None
     returns = [
-        node
-        for node in walk(function.body)
-        if isinstance(node, cst.Return) and tree.enclosing(node, cst.FunctionDef) is function
+        node for node in tree.below(function.body, cst.Return) if tree.enclosing(node, cst.FunctionDef) is function
     ]
     if len(returns) != 1 or returns[0].value is None:
         return None

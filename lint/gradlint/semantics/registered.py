@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOLDING = frozenset({AttributeKind.LAYER, AttributeKind.OPAQUE})
 _WALKED = frozenset({"children", "values"})
+_BRANCHING: Final[frozenset[type[cst.CSTNode]]] = frozenset({cst.If, cst.For, cst.While, cst.Try, cst.Match})
 
 
 class RegisteredLayers:
@@ -163,12 +164,8 @@ class RegisteredLayers:
         return None if found is None or self._is_conditional(found.node) else found
 
     def _is_conditional(self, node: cst.CSTNode) -> bool:
-        for above in self._tree.ancestors(node):
-            if isinstance(above, cst.FunctionDef):
-                return False
-            if isinstance(above, (cst.If, cst.For, cst.While, cst.Try, cst.Match)):
-                return True
-        return False
+        nearest = next((above for above, _, _ in self._tree.climb(node, _BRANCHING | {cst.FunctionDef})), None)
+        return type(nearest) in _BRANCHING
 
     @cached_property
     def _computed(self) -> dict[str, Links]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from gradlint.scopes import BindingKind
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -19,25 +18,22 @@ def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cs
     found: list[cst.BaseExpression] = []
     waiting = [
         node.value
-        for node in walk(method.body)
-        if isinstance(node, cst.Return)
-        and node.value is not None
-        and tree.enclosing(node, cst.FunctionDef, cst.Lambda) is method
+        for node in tree.below(method.body, cst.Return)
+        if node.value is not None and tree.enclosing(node, cst.FunctionDef, cst.Lambda) is method
     ]
     while waiting:
         value = waiting.pop(0)
         if value in found:
             continue
         found.append(value)
-        for node in walk(value):
-            if isinstance(node, cst.Name):
-                waiting += [
-                    binding.value
-                    for binding in names.reference(node).bindings
-                    if binding.kind is BindingKind.ASSIGNMENT
-                    and binding.value is not None
-                    and tree.enclosing(binding.node, cst.FunctionDef) is method
-                ]
+        for node in tree.below(value, cst.Name):
+            waiting += [
+                binding.value
+                for binding in names.reference(node).bindings
+                if binding.kind is BindingKind.ASSIGNMENT
+                and binding.value is not None
+                and tree.enclosing(binding.node, cst.FunctionDef) is method
+            ]
     return found
 
 
@@ -49,7 +45,7 @@ def value_before(name: cst.Name, tree: Tree, names: Names) -> cst.BaseExpression
     before = body[: body.index(statement)] if statement in body else []  # type: ignore[arg-type]
     bindings = {binding.node: binding for binding in names.reference(name).bindings}
     for earlier in reversed(before):
-        bound = [bindings[node] for node in walk(earlier) if node in bindings]
+        bound = [bindings[node] for node in tree.walk(earlier) if node in bindings]
         if bound:
             direct = isinstance(earlier, cst.SimpleStatementLine) and bound[-1].kind is BindingKind.ASSIGNMENT
             return bound[-1].value if direct else None

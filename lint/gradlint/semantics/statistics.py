@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from gradlint.scopes import BindingKind
-from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ class Update:
 
 def updates(method: cst.FunctionDef, names: Names) -> Iterator[Update]:
     """The updates in a method, in text order."""
-    for node in walk(method.body):
+    for node in names.tree.walk(method.body):
         if isinstance(node, cst.AugAssign) and isinstance(node.operator, cst.AddAssign):
             name = names.self_attribute(node.target)
             if name is not None:
@@ -73,7 +72,7 @@ def _by_function(node: cst.Assign, target: cst.Tuple, call: cst.Call, names: Nam
     if not isinstance(function, cst.FunctionDef) or any(given.star for given in call.args):
         return
     handed = _handed(call, function, names)
-    for result in _results(function, len(target.elements)):
+    for result in _results(function, len(target.elements), names):
         for element, returned in zip(target.elements, result.elements, strict=True):
             name, value = names.self_attribute(element.value), returned.value
             if name is None or not isinstance(value, cst.Name) or handed.get(value.value) != name:
@@ -102,7 +101,7 @@ def _handed(call: cst.Call, function: cst.FunctionDef, names: Names) -> dict[str
     return found
 
 
-def _results(function: cst.FunctionDef, count: int) -> Iterator[cst.Tuple]:
-    for node in walk(function.body):
-        if isinstance(node, cst.Return) and isinstance(node.value, cst.Tuple) and len(node.value.elements) == count:
+def _results(function: cst.FunctionDef, count: int, names: Names) -> Iterator[cst.Tuple]:
+    for node in names.tree.below(function.body, cst.Return):
+        if isinstance(node.value, cst.Tuple) and len(node.value.elements) == count:
             yield node.value
