@@ -203,7 +203,8 @@ def device_of(item: pytest.Item) -> str | None:
 
 def located(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> TerminalRepr:
     """A failure as its message and the line of the test or layer it is about: no way through the plugin."""
-    found = failure.getrepr(style="value")
+    cause = failure.value.__cause__
+    found = failure.getrepr(style="value", chain=cause is not None and str(cause) not in str(failure.value))
     path, line, _ = item.location
     entries = getattr(getattr(found, "reprtraceback", None), "reprentries", [])
     if line is not None and entries and hasattr(entries[-1], "reprfileloc"):

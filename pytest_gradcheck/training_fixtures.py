@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_gradcheck import launch
-from pytest_gradcheck.errors import TrainingFailure
+from pytest_gradcheck.errors import TrainingFailure, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.smoke_marks import forced_remedies
 
@@ -39,7 +39,11 @@ def smoke_train(request: pytest.FixtureRequest, gradcheck_device: str) -> Iterat
         __tracebackhide__ = True
         from dataclasses import replace
 
-        report = train(model, batches, **{"device": gradcheck_device, **options, **forced_remedies(request.config)})
+        asked = {"device": gradcheck_device, **options, **forced_remedies(request.config)}
+        try:
+            report = train(model, batches, **asked)
+        except UsageProblem as problem:
+            raise problem.with_traceback(None)  # noqa: B904  its cause, the user's own error, stays; the run's frames go
         report = replace(report, rerun=" ".join([*launch.command(), f'pytest "{request.node.nodeid}"']))
         _record(request, report)
         if not report.passed:
@@ -60,7 +64,12 @@ def gradient_flow(request: pytest.FixtureRequest, gradcheck_device: str) -> Iter
     flow: Callable[..., GradientFlow] = load("pytest_gradcheck.training", "gradient_flow")
 
     def run(model: Any, batch: Any, **options: Any) -> GradientFlow:
-        return _record(request, flow(model, batch, **{"device": gradcheck_device, **options}))
+        __tracebackhide__ = True
+        try:
+            found = flow(model, batch, **{"device": gradcheck_device, **options})
+        except UsageProblem as problem:
+            raise problem.with_traceback(None)  # noqa: B904  as above
+        return _record(request, found)
 
     with load("pytest_gradcheck.training.state", "seeded")(SEED):
         yield run

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from pytest_gradcheck.checks.base import Context
 from pytest_gradcheck.model import Finding
-from pytest_gradcheck.subjects.resolve import relative
+from pytest_gradcheck.subjects.resolve import at
 from pytest_gradcheck.subjects.subject import Leaf
-
-#: Folders of code that a user's exception may pass through, but cannot be mended in.
-LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 
 T = TypeVar("T")
 
@@ -85,15 +80,7 @@ def explained(error: BaseException) -> str:
     """An exception in one line, with its place: that of the user's code, where the subject wrapped it."""
     cause = error.__cause__ or error
     lines = str(cause).strip().splitlines()
-    place = raised_at(cause)
-    return f"{type(cause).__name__}: {lines[0] if lines else '(no message)'}{f' ({place})' if place else ''}"
-
-
-def raised_at(error: BaseException) -> str | None:
-    """ "file:line" of the innermost frame that is neither torch's nor this package's, or None."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
-    return f"{relative(Path(own[-1].filename))}:{own[-1].lineno}" if own else None
+    return f"{type(cause).__name__}: {lines[0] if lines else '(no message)'}{at(cause)}"
 
 
 def pull(

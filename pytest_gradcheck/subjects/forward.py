@@ -12,7 +12,7 @@ from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.subjects import state, tree
 from pytest_gradcheck.subjects.randomness import Replayed
 from pytest_gradcheck.subjects.refused import arrays, given
-from pytest_gradcheck.subjects.resolve import Resolved
+from pytest_gradcheck.subjects.resolve import Resolved, at
 
 
 class FirstForwardRaised(UsageProblem):
@@ -89,6 +89,7 @@ class Forward:
             FirstForwardRaised: The subject raised in its first call.
             UsageProblem: It raised in a later one.
         """
+        __tracebackhide__ = True
         self._held.restore()
         self._replayed.restart()
         self._calls += 1
@@ -100,7 +101,7 @@ class Forward:
             kind = FirstForwardRaised if self._calls == 1 else UsageProblem
             raise kind(
                 f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
-                f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}"
+                f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}{at(error)}"
                 f"{self._arguments.hint}"
             ) from error
         if self._calls == 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,9 @@ import torch
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
+
+#: Folders of code that a user's exception may pass through, but cannot be mended in.
+LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,19 @@ def where(code: Any) -> str | None:
     if file is None:
         return None
     return f"{relative(Path(file))}:{line}"
+
+
+def raised_at(error: BaseException) -> str | None:
+    """ "file:line" of the innermost frame that is neither torch's nor this package's, or None."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    return f"{relative(Path(own[-1].filename))}:{own[-1].lineno}" if own else None
+
+
+def at(error: BaseException) -> str:
+    """ " (file:line)" of the innermost frame of the user's own code, to end a message with; else empty."""
+    place = raised_at(error)
+    return f" ({place})" if place else ""
 
 
 def relative(path: Path) -> Path:

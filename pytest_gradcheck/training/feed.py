@@ -47,10 +47,10 @@ class Feed:
         single: bool = False,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        if isinstance(batches, torch.Tensor) or not hasattr(batches, "__iter__"):
+        if isinstance(batches, (torch.Tensor, type)) or not hasattr(batches, "__iter__"):
             raise UsageProblem(
                 f"batches is a {type(batches).__name__}, but it must be an iterable of (inputs, targets), "
-                "such as a DataLoader or a list of pairs"
+                f"such as a DataLoader or a list of pairs{'; call it' if callable(batches) else ''}"
             )
         self._source, self._device, self.home, self._single, self._share = batches, device, home, single, share
         self._iterator: Iterator[Any] = iter(batches)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.subjects.resolve import at
 
 if TYPE_CHECKING:
     from pytest_gradcheck.training.feed import Batch
@@ -25,6 +26,7 @@ def forward(model: nn.Module, batch: Batch, step: int) -> Any:
     Raises:
         UsageProblem: The forward raised; the message names the step and the input's shape.
     """
+    __tracebackhide__ = True
     inputs = batch.inputs
     try:
         if isinstance(inputs, dict):
@@ -36,7 +38,7 @@ def forward(model: nn.Module, batch: Batch, step: int) -> Any:
         owner = model.module if isinstance(model, DistributedDataParallel) else model
         raise UsageProblem(
             f"the forward of {type(owner).__name__} raised {type(error).__name__} at step {step} "
-            f"on inputs {batch.shape()}: {error}"
+            f"on inputs {batch.shape()}: {error}{at(error)}"
         ) from error
 
 
@@ -54,7 +56,7 @@ def objective(loss: Loss | None, outputs: Any, targets: Any, step: int) -> torch
         except UsageProblem:
             raise
         except Exception as error:
-            raise UsageProblem(f"the loss raised {type(error).__name__} at step {step}: {error}") from error
+            raise UsageProblem(f"the loss raised {type(error).__name__} at step {step}: {error}{at(error)}") from error
     if not isinstance(value, torch.Tensor):
         raise UsageProblem(f"the loss is a {type(value).__name__} at step {step}, but it must be a tensor")
     if value.numel() != 1 or not value.is_floating_point():
@@ -99,9 +101,15 @@ def _check_labels(outputs: torch.Tensor, targets: torch.Tensor, step: int) -> No
             "or pass loss= for another objective"
         )
     if outputs.dim() < 2 or targets.shape != outputs.shape[:1] + outputs.shape[2:]:
+        last = targets.shape == outputs.shape[:-1]
         raise UsageProblem(
             f"the labels have shape {tuple(targets.shape)} at step {step}, which does not fit scores of shape "
             f"{tuple(outputs.shape)}: one label a sample is needed"
+            + (
+                ", with the classes in axis 1: pass loss=lambda y, t: F.cross_entropy(y.movedim(-1, 1), t)"
+                if last
+                else ""
+            )
         )
     # On an accelerator this read would wait for the device, so only the first batch pays for it there.
     if targets.numel() and (step == 0 or targets.device.type == "cpu"):

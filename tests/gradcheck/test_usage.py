@@ -61,6 +61,20 @@ def test_device_that_the_machine_lacks() -> None:
         check_gradients(Swish, X, device="cuda")
 
 
+class Mismatched(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.zeros(7)
+
+
+def test_a_forward_that_raises_is_named_with_its_line() -> None:
+    with pytest.raises(
+        UsageProblem, match=r"non-singleton dimension 1 \(tests/gradcheck/test_usage\.py:\d+\)$"
+    ) as caught:
+        check_gradients(Mismatched(), X)
+    place = str(caught.value).rpartition(":")[2].rstrip(")")
+    assert int(place) == Mismatched.forward.__code__.co_firstlineno + 1
+
+
 def test_the_forwards_own_error_is_chained() -> None:
     with pytest.raises(UsageProblem) as caught:
         check_gradients(nn.Linear(4, 2), X)

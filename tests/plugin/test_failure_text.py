@@ -71,6 +71,22 @@ def test_a_user_problem_of_a_marked_item_is_one_sentence(suite: Suite) -> None:
     result.stdout.no_fnmatch_line("*checking.py*")
 
 
+def test_a_marked_subject_that_raises_is_one_sentence_with_its_line(suite: Suite) -> None:
+    result = suite("@pytest.mark.gradcheck((3,))\ndef test_it():\n    return lambda x: x + torch.zeros(7)")
+    said = "*raised RuntimeError in its forward on (3,) in float64: *non-singleton dimension 0 (test_it.py:*)"
+    result.stdout.fnmatch_lines([said, "test_it.py:*: UsageProblem"])
+    assert sum("non-singleton dimension 0" in line for line in result.outlines) == 1
+    result.stdout.no_fnmatch_line("*direct cause*")
+
+
+def test_what_the_sentence_leaves_out_of_an_error_is_still_shown(suite: Suite) -> None:
+    source = "@pytest.mark.gradcheck((3,))\ndef test_it():\n    return many"
+    result = suite("def many(x):\n    raise ValueError('first\\nsecond')\n\n" + source)
+    result.stdout.fnmatch_lines(
+        ["second", "*many raised ValueError in its forward on (3,) in float64: first (test_it.py:*"]
+    )
+
+
 def test_an_error_of_the_test_itself_keeps_its_traceback(suite: Suite) -> None:
     result = suite("@pytest.mark.gradcheck((3,))\ndef test_broken():\n    raise RuntimeError('mine')")
     result.stdout.fnmatch_lines([">*raise RuntimeError('mine')", "E*RuntimeError: mine"])

@@ -53,6 +53,12 @@ def spent() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
 CASES: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "empty loader": (linear, [], {}, "batches is empty: the list gives no batch"),
     "no iterable": (linear, 5, {}, "batches is a int, but it must be an iterable of (inputs, targets)"),
+    "a function": (
+        linear, linear, {},
+        "batches is a function, but it must be an iterable of (inputs, targets), such as a DataLoader or a list of "
+        "pairs; call it",
+    ),
+    "a class": (linear, list, {}, "batches is a type, but it must be an iterable of (inputs, targets)"),
     "a tensor": (linear, X, {}, "batches is a Tensor, but it must be an iterable"),
     "spent generator": (linear, spent(), {}, "batches ended after 3 of them, and a generator cannot start again"),
     "empty generator": (linear, iter(()), {}, "batches ended after 0 of them"),
@@ -62,6 +68,11 @@ CASES: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "label below zero": (linear, [(X, Y - 1)], {}, "the labels at step 0 run from -1 to 1"),
     "float labels": (linear, [(X, Y.float())], {}, "the labels are torch.float32 at step 0, but cross"),
     "label shape": (linear, [(X, Y[:, None])], {}, "the labels have shape (4, 1) at step 0, which does not fit scores"),
+    "classes last": (
+        linear, [(torch.randn(4, 5, 6), torch.zeros(4, 5, dtype=torch.int64))], {},
+        "the labels have shape (4, 5) at step 0, which does not fit scores of shape (4, 5, 3): one label a sample is "
+        "needed, with the classes in axis 1: pass loss=lambda y, t: F.cross_entropy(y.movedim(-1, 1), t)",
+    ),
     "no scores": (lambda: nn.LSTM(6, 3), PAIR, {}, "outputs are a tuple and targets a Tensor at step 0"),
     "loss not scalar": (linear, PAIR, {"loss": lambda o, _: o}, "the loss has shape (4, 3) and dtype torch.float32"),
     "loss no tensor": (linear, PAIR, {"loss": lambda o, _: o.sum().item()}, "the loss is a float at step 0"),
@@ -95,7 +106,8 @@ CASES: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "bad seed": (linear, PAIR, {"seed": -1}, "seed is -1, but it must be a whole number"),
     "forward raises": (
         lambda: Raises(6, 3), PAIR, {},
-        "the forward of Raises raised ValueError at step 0 on inputs (4, 6) float32 on cpu: cannot go on",
+        "the forward of Raises raised ValueError at step 0 on inputs (4, 6) float32 on cpu: cannot go on "
+        "(tests/training/test_bad_input.py:",
     ),
     "wrong shape": (lambda: nn.Linear(5, 3), PAIR, {}, "the forward of Linear raised RuntimeError at step 0"),
     "backward raises": (

@@ -45,6 +45,30 @@ def test_a_failure_fails_the_test_with_the_runs_text(run: Run) -> None:
     )
 
 
+def test_a_wrong_question_is_one_sentence_without_a_way_through_the_run(run: Run) -> None:
+    result = run("""
+def test_labels(smoke_train):
+    smoke_train(nn.Linear(3, 2), [(torch.rand(4, 3), torch.tensor([0, 1, 0, 2]))])
+
+def test_seeds(smoke_train):
+    smoke_train(nn.Linear(3, 2), [(torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))], seeds=(0, 1))
+
+def test_shape(gradient_flow):
+    gradient_flow(nn.Linear(3, 2), (torch.rand(4, 5), torch.tensor([0, 1, 0, 1])))
+""")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            ">*smoke_train(nn.Linear(3, 2), *",
+            "E*UsageProblem: the labels at step 0 run from 0 to 2, but the model scores 2 classes*",
+            "E*UsageProblem: several seeds need a model factory*",
+            "E*UsageProblem: the forward of Linear raised RuntimeError at step 0 *",
+        ]
+    )
+    for file in ("smoke.py", "loop.py", "objective.py", "flow.py", "training_fixtures.py"):
+        result.stdout.no_fnmatch_line(f"*{file}:*")
+
+
 def test_a_pass_returns_the_run(run: Run) -> None:
     run("""
 def test_it(smoke_train):
