@@ -22,6 +22,7 @@ from pytest_gradcheck.model import Report, Verdict
 from pytest_gradcheck.options import KEY
 from pytest_gradcheck.progress import live
 from pytest_gradcheck.reporting import record
+from pytest_gradcheck.settings import NAMES, suggestion
 
 CHECK = "a gradient check"
 
@@ -51,6 +52,7 @@ class Checker:
         """
         __tracebackhide__ = True
         self.calls += 1
+        _refuse_unknown(options)
         if not inputs or kwargs is None:
             drawn_inputs, drawn_kwargs = self._drawn()
             inputs = inputs or drawn_inputs
@@ -98,6 +100,22 @@ class Checker:
             self._marker, seed(self._item, self._marker)
         )
         return drawn
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    """Refuses a keyword that is no option: it may be meant for the forward.
+
+    Raises:
+        UsageProblem: There is one; says where the forward's keywords go.
+    """
+    __tracebackhide__ = True
+    known = ("kwargs", "wrt", *NAMES)
+    for name in options:
+        if name not in known:
+            raise UsageProblem(
+                f"unknown option {name!r}{suggestion(name, known)}; known are {', '.join(known)}; a keyword of the "
+                f"forward goes into kwargs={{{name!r}: ...}}"
+            )
 
 
 def check_returned(item: pytest.Item, marker: Marker, result: Any, checker: Checker, used_fixture: bool) -> None:

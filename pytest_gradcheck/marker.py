@@ -78,7 +78,10 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Marker:
             raise UsageProblem(f"gradcheck: {name}= takes a dict, not {own[name]!r}")
     for spec in args:
         if isinstance(spec, (int, float)) and not isinstance(spec, bool):
-            raise UsageProblem(f"gradcheck: {spec!r} is not an input; a shape is a tuple, such as ({spec},)")
+            raise UsageProblem(
+                f"gradcheck: {spec!r} is not an input; a shape is a tuple, such as ({spec},); where {spec!r} itself is "
+                f"an argument, give all of them by inputs=lambda: (...)"
+            )
     _check_shapes([*args, own.get("kwargs", {})])
     options = {name: value for name, value in kwargs.items() if name in NAMES}
     return Marker(

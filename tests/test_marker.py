@@ -28,7 +28,7 @@ BAD: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     ((), {"init": "ab"}, "init= takes a tuple of constructor arguments, such as init=('ab',)"),
     ((), {"init_kwargs": (1,)}, "init_kwargs= takes a dict, not (1,)"),
     ((), {"kwargs": [1]}, "kwargs= takes a dict, not [1]"),
-    ((3,), {}, "3 is not an input; a shape is a tuple, such as (3,)"),
+    ((3,), {}, "3 is not an input; a shape is a tuple, such as (3,); where 3 itself is an argument, give all "),
     ((2.5,), {}, "2.5 is not an input; a shape is a tuple, such as (2.5,)"),
     (((3, -1),), {}, "the shape (3, -1) has a negative size"),
     (([{"a": (-2,)}],), {}, "the shape (-2,) has a negative size"),

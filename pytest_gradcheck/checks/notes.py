@@ -81,9 +81,15 @@ def excused(context: Context, leaf: Leaf, comparison: Comparison) -> Finding:
 
 def non_finite(context: Context) -> Finding:
     """Outputs that were left out."""
-    count = sum(int((~output.isfinite()).sum()) for output in context.baseline)
+    flawed = {f"output{k}": ~output.isfinite() for k, output in enumerate(context.baseline)}
+    count, size = sum(int(flags.sum()) for flags in flawed.values()), sum(flags.numel() for flags in flawed.values())
+    name, flags = next(entry for entry in flawed.items() if entry[1].any())
+    first = f"{name}{flags.nonzero()[0].tolist() or ''}"
     return Finding(
-        "non-finite", "warning", f"{count} output elements are nan or infinite; they were left out of the check"
+        "non-finite",
+        "warning",
+        f"{count} of {size} output elements {'is' if count == 1 else 'are'} nan or infinite, {first} first; what is "
+        f"not finite was left out of the check",
     )
 
 

@@ -86,7 +86,8 @@ def _judged(second: Context) -> Outcome:
     if wrong:
         message = (
             f"double backward is wrong in {', '.join(wrong)}: the first derivative is right, but its own derivative is "
-            f"not; use only saved tensors and differentiable operations in backward, or mark it @once_differentiable"
+            f"not; use only inputs and outputs of forward, saved, and differentiable operations in backward (other "
+            f"tensors that forward saves are constants there: compute them again), or mark it @once_differentiable"
         )
         outcome.findings.append(Finding("second-order", "error", message))
     return outcome

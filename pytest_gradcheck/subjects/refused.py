@@ -34,9 +34,11 @@ def refuse_meta(inputs: Sequence[Any], kwargs: Mapping[str, Any], owned: Iterabl
 def nothing(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """The message where no input and no parameter can be differentiated."""
     got = [f"{name}: {_short(tensor)}" for name, tensor in _named(inputs, kwargs)]
+    none = not given(inputs, kwargs)
     return (
         f"there is nothing to check: no input is a floating or complex tensor (got {', '.join(got) or 'no tensors'}) "
         f"and no parameter requires a gradient{arrays(inputs, kwargs)}"
+        f"{'; give the inputs, as tensors or, in a mark, as shapes: gradcheck((8, 16))' if none else ''}"
     )
 
 

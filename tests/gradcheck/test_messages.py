@@ -22,7 +22,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "there is nothing to check: no input is a floating or complex tensor (got input0: int64 of shape (2,), input1: "
         "bool of shape ()) and no parameter requires a gradient",
     ),
-    "nothing at all": (lambda: check_gradients(lambda: torch.zeros(())), "(got no tensors)"),
+    "nothing at all": (
+        lambda: check_gradients(lambda: torch.zeros(())),
+        "(got no tensors) and no parameter requires a gradient; give the inputs, as tensors or, in a mark, as shapes: "
+        "gradcheck((8, 16))",
+    ),
     "a numpy array": (
         lambda: check_gradients(lambda x: x, np.zeros(3)),
         "and no parameter requires a gradient; input0 is a numpy array: pass torch.from_numpy(input0) instead",
@@ -93,6 +97,39 @@ def test_a_double_backward_that_misses_a_tensor_is_said_in_the_words_of_the_back
     assert "by autograd the backward's result does not depend on input0, though its value does: it was taken" in str(
         report
     )
+
+
+class Kept(torch.autograd.Function):
+    """Saves an intermediate result, which is a constant in backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        scale = x.square().mean(-1, keepdim=True).rsqrt()
+        ctx.save_for_backward(x, scale)
+        return x * scale
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        x, scale = ctx.saved_tensors
+        return scale * grad[0] - x * scale**3 * (grad[0] * x).mean(-1, keepdim=True)
+
+
+def test_a_saved_intermediate_result_is_said_to_be_a_constant_of_the_double_backward() -> None:
+    report = check_gradients(Kept, torch.randn(3, 4))
+    assert [check.verdict for check in report.tensors] == [Verdict.GOOD]
+    assert not report.passed
+    assert "other tensors that forward saves are constants there: compute them again" in str(report)
+
+
+def test_outputs_that_are_left_out_are_counted_and_the_first_is_named() -> None:
+    report = check_gradients(torch.log, torch.tensor([[1.0, 2.0], [3.0, -1.0]]))
+    (message,) = (finding.message for finding in report.findings if finding.kind == "non-finite")
+    assert message == (
+        "1 of 4 output elements is nan or infinite, output0[1, 1] first; what is not finite was left out of the check"
+    )
+    report = check_gradients(lambda x, y: (x.sum(), y.log()), torch.ones(2), -torch.ones(2))
+    (message,) = (finding.message for finding in report.findings if finding.kind == "non-finite")
+    assert message.startswith("2 of 3 output elements are nan or infinite, output1[0] first; ")
 
 
 def test_an_empty_tensor_could_not_have_failed() -> None:

@@ -64,10 +64,19 @@ def test_settings(gradcheck):
 
 def test_misspelt(gradcheck):
     gradcheck(Swish, torch.randn(3), epsilon=1e-4)
+
+def test_the_forwards_own_keyword(gradcheck):
+    gradcheck(Gated(4, 2), torch.randn(3, 4), scale=torch.ones(()))
 """
     )
-    result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["*UsageProblem: unknown option 'epsilon'*eps*"])
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*UsageProblem: unknown option 'epsilon' (did you mean 'eps'?); known are kwargs, wrt, eps, *",
+            "*UsageProblem: unknown option 'scale'*; a keyword of the forward goes into kwargs={'scale': ...}",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*checking.py*")
 
 
 def test_the_inputs_of_the_mark_stand_in_where_the_call_has_none(suite: Suite) -> None:
@@ -114,7 +123,7 @@ def test_unknown_name(gradcheck):
     result.stdout.fnmatch_lines_random(
         [
             "*UsageProblem: Gated is a class; a gradient check needs an instance*init=*",
-            "E  *: Raises raised RuntimeError in its forward*float64: the hinges are off",
+            "E  *: Raises raised RuntimeError in its forward*float64: the hinges are off (test_it.py:*)",
             ">  *gradcheck(Raises(), torch.randn(3))",
             ">  *raise RuntimeError*the hinges are off*",
             "*UsageProblem: there is nothing to check: no input is a floating or complex tensor*",
@@ -123,3 +132,4 @@ def test_unknown_name(gradcheck):
         ]
     )
     result.stdout.no_fnmatch_line("*engine.py:*")
+    result.stdout.no_fnmatch_line("*forward.py:*")
