@@ -58,7 +58,8 @@ class Update:
     Attributes:
         step: The step.
         tensor: Name of the parameter.
-        ratio: `rate * ||gradient|| / ||weight||`.
+        ratio: `||update|| / ||weight||`, the weight as it was when watching began. For plain SGD the update is taken to
+            be `rate * gradient`; that of other optimizers is measured.
         rate: The learning rate.
     """
 
@@ -77,7 +78,8 @@ class Health:
         steps: Steps of which every gradient norm was read.
         gradient: For each of these steps the Euclidean norm of each parameter's gradient, in the order of `parameters`;
             nan where one had none.
-        updates: The largest relative update of each of these steps; empty for optimizers other than plain SGD.
+        updates: The largest relative update of each of these steps; for optimizers other than plain SGD of those that
+            were looked at closely.
         samples: Steps that were looked at closely, the first and the last such step among them.
         findings: Health rules that were broken, each with the step in which it first was.
         overhead: Share of the run's time that was spent on watching, 0.01 for 1 %.

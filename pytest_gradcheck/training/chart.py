@@ -10,6 +10,7 @@ import torch
 
 from pytest_gradcheck.model.run_health import Health, HealthSample, Update
 from pytest_gradcheck.training import rules
+from pytest_gradcheck.training.moves import Moves
 from pytest_gradcheck.training.sentinel import tensor_norms
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_gradcheck.model.health import Symptom
     from pytest_gradcheck.model.limits import Limits
-    from pytest_gradcheck.training.sentinel import Reading
+    from pytest_gradcheck.training.sentinel import Named, Reading
 
 #: Rows of gradient norms that are kept; where there are more, every other one goes.
 _ROWS = 512
@@ -28,16 +29,18 @@ _ROWS = 512
 class Chart:
     """Collects a run's health.
 
-    Update ratios are only known for plain SGD, whose update is the rate times the gradient. They are relative to the
-    norms that weights had when watching began; tensors of less than two dimensions are left out, because biases start
-    at or near zero. Momentum is not counted, so a ratio is a lower bound.
+    Plain SGD's update is the rate times the gradient, so its ratio is known in every step whose gradients were read;
+    momentum is not counted, so it is a lower bound. What other optimizers do is measured in the steps that are looked
+    at closely. Ratios are relative to the norms that weights had when watching began; tensors of less than two
+    dimensions are left out, because biases start at or near zero.
 
     Args:
         named: The parameters that are trained, by name.
         limits: Where the health rules draw the line.
 
     Attributes:
-        updates: The largest relative update of every step whose gradients were all read.
+        updates: Plain SGD's largest relative update of every step whose gradients were all read.
+        moves: The updates of other optimizers.
         samples: The close looks.
     """
 
@@ -45,18 +48,29 @@ class Chart:
         self._named, self._limits = named, limits
         self._rows: list[tuple[int, tuple[float, ...]]] = []
         self._initial: dict[str, float] = {}
+        self._sgd: set[str] = set()
+        self.moves = Moves()
         self._found: dict[tuple[str, str | None, str], Symptom] = {}
         self.updates: list[Update] = []
         self.samples: list[HealthSample] = []
 
     def begin(self, optimizer: torch.optim.Optimizer) -> None:
-        """Note the norms of the weights that plain SGD moves; after the first forward, when lazy layers have theirs."""
-        groups = optimizer.param_groups if type(optimizer) is torch.optim.SGD else []
-        moved = {id(parameter) for group in groups for parameter in group["params"]}
-        weights = [(name, item.detach()) for name, item in self._named if item.dim() > 1 and id(item) in moved]
+        """Note the norms of the weights that it moves; after the first forward, when lazy layers have theirs."""
+        weights = self._weights(optimizer)
         norms = [norm.double() for norm in tensor_norms([item for _, item in weights])]
         values = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist() if norms else []
         self._initial |= {name: norm for (name, _), norm in zip(weights, values, strict=True) if norm > 0}
+        if type(optimizer) is torch.optim.SGD:
+            self._sgd |= {name for name, _ in weights}
+
+    def watch_move(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Called before the optimizer's step: have its update measured, where it is not known anyway."""
+        if type(optimizer) is not torch.optim.SGD:
+            self.moves.take(step, float(optimizer.param_groups[0]["lr"]), self._weights(optimizer))
+
+    def _weights(self, optimizer: torch.optim.Optimizer) -> Named:
+        moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        return [(name, item.detach()) for name, item in self._named if item.dim() > 1 and id(item) in moved]
 
     def add(self, reading: Reading, rate: float, clip: float | None = None) -> None:
         """Note a step whose gradients were all read: their norms, its rate, and by how much clipping shrank them."""
@@ -65,7 +79,8 @@ class Chart:
             self._rows = self._rows[::2]
         shrunk = min(1.0, clip / reading.total) if clip is not None and reading.total > 0 else 1.0
         norms = reading.norms
-        ratios = ((rate * shrunk * norms[name] / norm, name) for name, norm in self._initial.items() if name in norms)
+        weights = ((name, norm) for name, norm in self._initial.items() if name in norms and name in self._sgd)
+        ratios = ((rate * shrunk * norms[name] / norm, name) for name, norm in weights)
         ratio, name = max(ratios, default=(0.0, ""))
         if name:
             self.updates.append(Update(reading.step, name, ratio, rate))
@@ -88,7 +103,7 @@ class Chart:
             parameters=tuple(name for name, _ in self._named),
             steps=tuple(steps),
             gradient=tuple(rows),
-            updates=tuple(self.updates),
+            updates=tuple(sorted((*self.updates, *self.moves.found(self._initial)), key=lambda each: each.step)),
             samples=tuple(self.samples),
             findings=tuple(sorted(self._found.values(), key=lambda each: each.step)),
             overhead=overhead,

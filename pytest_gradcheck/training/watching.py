@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gradcheck.model.run_health import Health
 
 #: What one close look is made of.
-_PARTS = ("opening", "hooks", "gathering", "charting")
+_PARTS = ("opening", "hooks", "gathering", "charting", "copying", "moves")
 #: Close looks up to this step are not asked what they cost, so that short runs say the same on a busy machine.
 _ALWAYS = 2
 
@@ -64,6 +64,7 @@ class Watching:
 
         Returns how closely the sentinel will look at the step.
         """
+        self._measure_move()
         self._how = self.sentinel.choose()
         if step <= _ALWAYS or ((last or step & (step - 1) == 0) and self._closely.allows(*_PARTS)):
             with self._closely.charge("opening"):
@@ -86,6 +87,8 @@ class Watching:
             with self._closely.charge("gathering"):
                 gathered = self._gathered[step] = self._sampler.close(grads)
                 self._open = False
+            with self._closely.charge("copying"):
+                self.chart.watch_move(step, optimizer)
         extra = gathered.values if gathered else None
         return self.sentinel.look(step, loss, grads, extra, self._how)
 
@@ -102,8 +105,14 @@ class Watching:
 
     def stop(self) -> None:
         """Take every hook off."""
+        self._measure_move()
         self._sampler.abandon()
         self._open = False
+
+    def _measure_move(self) -> None:
+        if self.chart.moves.waiting:
+            with self._closely.charge("moves"):
+                self.chart.moves.measure()
 
     def _grads(self, moved: set[int]) -> Named:
         """The gradients of these parameters that there are, by name."""

@@ -80,7 +80,24 @@ def test_update_ratios_are_rate_times_gradient_over_weight() -> None:
     assert seen.updates[0].ratio == pytest.approx(0.3 * row["1.weight"] / weight, rel=1e-5)
     clipped = health(net, lr=0.3, clip=1e-3)
     assert clipped.updates[0].ratio < 0.01 * seen.updates[0].ratio
-    assert health(net, optimizer="adam").updates == ()
+
+
+def test_the_first_update_of_adam_is_its_rate_in_every_number() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    weight = net[1].weight.detach().norm().item()  # type: ignore[operator]
+    images = IMAGES.clamp(min=0.1)  # no number without a gradient
+    options: dict[str, Any] = {"remedies": None, "max_overhead": None}
+    updates = train_smoke(net, [(images, LABELS)], steps=6, lr=1e-4, optimizer="adam", **options).health.updates
+    assert [update.step for update in updates] == [0, 1, 2, 4, 5]
+    assert {(update.tensor, update.rate) for update in updates} == {("1.weight", 1e-4)}
+    assert updates[0].ratio == pytest.approx(1e-4 * math.sqrt(7840) / weight, rel=1e-3)
+
+
+def test_a_step_that_fails_before_its_update_has_none() -> None:
+    batches = [(IMAGES, LABELS), (IMAGES * math.nan, LABELS)]
+    run = train_smoke(deep_mlp(3), batches, steps=2, lr=1e-4, optimizer="adam", remedies=None)
+    assert run.failure is not None
+    assert [update.step for update in run.health.updates] == [0]
 
 
 def test_lazy_layers_are_weighed_when_they_have_their_weights() -> None:
