@@ -125,7 +125,7 @@ def no_power(leaf: Leaf) -> Finding:
         "no-power",
         "warning",
         f"the gradient of {leaf.name} is zero, by autograd and in value: this check of it could not have failed; "
-        f"choose inputs where it is not zero",
+        f"choose inputs where it is not zero, or leave it out by wrt where the forward does not use it",
     )
 
 

@@ -4,13 +4,14 @@ from pytest_gradcheck.diagnosis.evidence import SAID, Cause, Columns, Evidence, 
 from pytest_gradcheck.diagnosis.missing import constant_along, low_rank
 from pytest_gradcheck.diagnosis.moved import flipped, memory_order, rolled, swapped, transposed
 from pytest_gradcheck.diagnosis.outputs import bent_cotangent, duplicates, one_output, one_slice_of_the_output
-from pytest_gradcheck.diagnosis.patterns import constant_factor, no_gradient, not_finite, sign_flip
+from pytest_gradcheck.diagnosis.patterns import constant_factor, flat, no_gradient, not_finite, sign_flip
 from pytest_gradcheck.diagnosis.places import beyond, border, few_elements, one_slice, tail, where_negative
 
 #: From the most to the least specific explanation; the first that is sure is given.
 CAUSES = (
     not_finite,
     no_gradient,
+    flat,
     sign_flip,
     constant_factor,
     swapped,

@@ -1,4 +1,4 @@
-"""Causes that hold over the whole tensor, element by element: nan, nothing flows, the sign, a factor."""
+"""Causes that hold over the whole tensor, element by element: nan, no flow, no change, the sign, a factor."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def no_gradient(evidence: Evidence) -> Cause | None:
     return Cause(
         f"no gradient flows to {evidence.name}: backward returns None for it, or the graph is cut on the way "
         f"(.detach(), .data, torch.no_grad(), numpy), but the output does depend on it",
+        1.0,
+    )
+
+
+def flat(evidence: Evidence) -> Cause | None:
+    """Autograd has a gradient where the output does not change with the tensor: a straight-through estimator."""
+    measured = evidence.numeric.numel()
+    partly = evidence.complete and measured < evidence.numel  # the others are right: there it does change, as ReLU
+    if not measured or partly or evidence.numeric.any() or not evidence.autograd.all():
+        return None
+    return Cause(
+        f"the output does not change with {evidence.name}: numeric is 0 in all {measured} elements measured, as behind "
+        f"round, sign or a threshold; if a straight-through estimator is meant, mark the test "
+        f"xfail(raises=GradientMismatch, strict=True)",
         1.0,
     )
 

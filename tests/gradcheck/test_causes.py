@@ -113,6 +113,23 @@ def test_without_measured_elements_nothing_is_said() -> None:
     assert diagnose(nothing) is None
 
 
+def test_an_output_that_does_not_change_is_a_step_function_only_where_no_element_moves_it() -> None:
+    known = Known(0)
+    passed = known.numeric
+    known.numeric = torch.zeros_like(passed)
+    found = diagnose(known.evidence(passed))
+    assert found is not None
+    assert found.said.startswith(
+        "the output does not change with x: numeric is 0 in all 42 elements measured, as behind"
+    )
+    negative = (known.values < 0).nonzero().flatten()
+    relu = diagnose(replace(known.evidence(passed).only(negative), complete=True))
+    assert relu is None or "does not change" not in relu.said
+    known.numeric = passed * (torch.arange(42) == 3)
+    moved = diagnose(known.evidence(passed))
+    assert moved is None or "does not change" not in moved.said
+
+
 @pytest.mark.parametrize("said", BENT)
 def test_every_way_to_bend_a_cotangent_is_named(said: str) -> None:
     known = Known(3)
