@@ -40,7 +40,9 @@ def find(target: str) -> Any:
     return found
 
 
-def _module(name: str) -> ModuleType:
+def _module(name: str, said: str | None = None) -> ModuleType:
+    """The module of that name, which a message calls `said` where the user did."""
+    said = said or name
     for folder in (Path.cwd() / "src", Path.cwd()):
         if folder.is_dir() and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -49,20 +51,22 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise _broken(name, error) from error
+            raise _broken(said, error) from error
         parent, _, missing = error.name.rpartition(".")
         raise UsageProblem(
             f"there is no module {error.name!r}{suggestion(missing, _siblings(parent))}; modules are looked for in "
             f"{Path.cwd()}, its src/, and where packages are installed"
         ) from error
     except Exception as error:
-        raise _broken(name, error) from error
+        raise _broken(said, error) from error
 
 
 def _file(path: Path) -> ModuleType:
     if not path.is_file():
         others = [str(other) for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise UsageProblem(f"there is no file {path}{suggestion(str(path), others)}")
+    if (path.parent / "__init__.py").is_file():
+        return _of_package(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UsageProblem(f"{path} cannot be imported")
@@ -74,6 +78,23 @@ def _file(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[path.stem]
         raise _broken(str(path), error) from error
+    return module
+
+
+def _of_package(path: Path) -> ModuleType:
+    """A file of a package, imported by its full name: it may import relatively."""
+    names = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.absolute().parent
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    module = _module(".".join(names), str(path))
+    if module.__file__ is None or not path.samefile(module.__file__):
+        raise UsageProblem(
+            f"{path} is the module {module.__name__}, but that name imports {module.__file__}: run from another folder"
+        )
     return module
 
 

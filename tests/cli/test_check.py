@@ -44,6 +44,28 @@ def test_a_wrong_gradient_exits_with_one_and_can_be_run_again(command: Command) 
     assert command(*words[:-4], "8").out != said.out
 
 
+def test_a_file_of_a_package_may_import_relatively(
+    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = project / "deep" / "store" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        (folder / "__init__.py").touch()
+    (inner.parent / "base.py").write_text("def triple(x):\n    return 3 * x\n")
+    (inner / "gate.py").write_text("from ..base import triple\n\ndef gate(x):\n    return triple(x).sigmoid()\n")
+    said = command("check", "deep/store/inner/gate.py:gate", "--input", "3")
+    assert (said.code, said.err) == (0, "")
+    assert "gradients of gate are GOOD" in said.out
+    monkeypatch.chdir(inner)
+    assert command("check", "gate.py:gate", "--input", "3").code == 0
+    other = project / "store"
+    other.mkdir()
+    (other / "__init__.py").touch()
+    (other / "gate.py").write_text("def gate(x):\n    return x\n")
+    said = command("check", str(other / "gate.py") + ":gate", "--input", "3")
+    assert said.code == 2 and "store.gate" in said.err
+
+
 def test_strict_and_the_choice_of_checks(command: Command) -> None:
     assert command("check", "shop.layers:Doubled", "--input", "3", "--checks", "leak,mutation").code == 0
     assert "strict: anything but GOOD fails" in command("check", "shop.layers:swish", "--input", "3", "--strict").out
