@@ -15,17 +15,26 @@ if TYPE_CHECKING:
 TOUCHING: Final = re.compile(r"zero|grad|optim|(?:^|_)step|train|update|backward|closure|learn|(?:^|_)fit|clear|reset")
 _CALLED: Final = re.compile(r"\b(\w+)[ \t]*\(|\.(grad)\b")
 _DEFINED: Final = re.compile(r"\b(?:async[ \t]+)?def[ \t]+\w+")
+_COMMENT: Final = re.compile(r"#[^\n]*")
 _MAYBE: Final = re.compile(r"zero|grad|step|backward|optim|train|update|closure|learn|fit|clear|reset")
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, whichever way each of them ends."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def gradient_words(text: str, functions: Iterable[tuple[str, int, int]]) -> dict[str, tuple[str, ...]]:
     """The words of each function (name, first and last line) that has any, in alphabetical order."""
     if _MAYBE.search(text) is None:
         return {}
-    lines = re.split(r"\r\n|\r|\n", text)
+    lines = lines_of(text)
     found: dict[str, tuple[str, ...]] = {}
     for name, first, last in functions:
-        body = _DEFINED.sub("", "\n".join(line.partition("#")[0] for line in lines[first - 1 : last]))
+        written = "\n".join(lines[first - 1 : last])
+        if _MAYBE.search(written) is None:
+            continue
+        body = _DEFINED.sub("", _COMMENT.sub("", written))
         called = {match[1] or match[2] for match in _CALLED.finditer(body)}
         said = tuple(sorted(word for word in called if TOUCHING.search(word)))
         if said:

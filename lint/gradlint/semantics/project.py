@@ -14,7 +14,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Final
 
 from gradlint.semantics.class_facts import ClassFacts, read_class
-from gradlint.semantics.gradient_words import gradient_words
+from gradlint.semantics.gradient_words import gradient_words, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -152,9 +152,6 @@ class _Reader:
             gradient_words(text, places),
         )
 
-    def _read_class(self, definition: ast.ClassDef, own: set[str]) -> ClassFacts:
-        return read_class(definition, f"{self._module}.{definition.name}", lambda name: self._full(name, own))
-
     def _read_import(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.Import):
             for alias in statement.names:
@@ -193,9 +190,9 @@ class _Reader:
 
 def init_texts(text: str, functions: Iterable[tuple[str, int, int]]) -> dict[str, str]:
     """The text of each function (name, first and last line) that calls a function of `torch.nn.init` or the like."""
-    if "torch" not in text or _FILLING.search(text) is None:
+    if "torch" not in text or "_(" not in text or _FILLING.search(text) is None:
         return {}
-    lines = re.split(r"\r\n|\r|\n", text)
+    lines = lines_of(text)
     several = {name: "\n".join(lines[first - 1 : last]) + "\n" for name, first, last in functions}
     return {name: dedent(each) for name, each in several.items() if _FILLING.search(each)}
 
