@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 KINDS = ("gradcheck", "smoke_train", "gradient_flow")
 #: Verdicts that nobody needs to look at.
 FINE = frozenset({"GOOD", "PASSED"})
+#: How the text of a gradient check begins a line about a warning.
+_WARNING = "warning: "
 
 
 class Said(NamedTuple):
@@ -35,6 +37,11 @@ class Said(NamedTuple):
         """The first line of the text."""
         return self.text.partition("\n")[0]
 
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of a gradient check."""
+        return [line.removeprefix(_WARNING) for line in self.text.splitlines() if line.startswith(_WARNING)]
+
 
 def attach(item: pytest.Item, report: Report | TrainingReport | GradientFlow) -> None:
     """Add the properties of one report to an item."""
@@ -43,7 +50,7 @@ def attach(item: pytest.Item, report: Report | TrainingReport | GradientFlow) ->
         ("verdict", said.verdict),
         ("seconds", round(said.seconds, 3)),
         ("source", said.source),
-        ("report", said.headline if said.verdict in FINE else said.text),
+        ("report", said.headline if said.verdict in FINE and not said.warnings else said.text),
     ):
         item.user_properties.append((f"{said.kind}_{name}", value))
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pytest
 
 _VERDICTS = ("GOOD", "INCONCLUSIVE", "SUSPICIOUS", "WRONG")
+#: Checks that passed with warnings and are named; the report lists all.
+_NAMED = 5
 
 
 def lines(reports: Iterable[pytest.TestReport], durations: int | None) -> Iterator[str]:
@@ -26,8 +28,16 @@ def lines(reports: Iterable[pytest.TestReport], durations: int | None) -> Iterat
         yield from _slowest(found, durations)
     counts = Counter(said.verdict for _, said in found if said.kind == "gradcheck")
     if counts:
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict])
-        yield f"gradcheck: {counts.total()} gradient check{'s' if counts.total() != 1 else ''}: {said}"
+        warned = [(test, said) for test, said in found if said.verdict == "GOOD" and said.warnings]
+        shares = [f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict]]
+        if warned:
+            shares[0] += f" ({len(warned)} with warnings)"
+        yield f"gradcheck: {counts.total()} gradient check{'s' if counts.total() != 1 else ''}: {', '.join(shares)}"
+        for test, said in warned[:_NAMED]:
+            more = f" (and {len(said.warnings) - 1} more)" if len(said.warnings) > 1 else ""
+            yield f"  GOOD with a warning: {test}: {said.warnings[0]}{more}"
+        if len(warned) > _NAMED:
+            yield f"  and {len(warned) - _NAMED} more; --gradcheck-report has all of them"
 
 
 def _slowest(found: list[tuple[str, Said]], most: int) -> Iterator[str]:

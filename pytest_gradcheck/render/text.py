@@ -54,6 +54,7 @@ def _tensors(count: int) -> str:
 
 def _table(checks: tuple[TensorCheck, ...]) -> list[str]:
     shown = [c for c in checks if c.verdict is not Verdict.GOOD] if len(checks) > ROWS else list(checks)
+    shown = shown or [max(checks, key=lambda check: check.relative_error)] if checks else []
     rows = [("tensor", "shape", "relative error", "error bar", "verdict")]
     rows += [
         (c.name, "x".join(map(str, c.shape)) or "scalar", f"{c.relative_error:.1e}", f"{c.error_bar:.1e}", _verdict(c))

@@ -132,6 +132,15 @@ def test_outputs_that_are_left_out_are_counted_and_the_first_is_named() -> None:
     assert message.startswith("2 of 3 output elements are nan or infinite, output1[0] first; ")
 
 
+def test_of_many_good_tensors_the_least_exact_one_is_shown() -> None:
+    report = check_gradients(nn.LSTM(2, 2, 2, bidirectional=True), torch.randn(3, 1, 2))
+    least = max(report.tensors, key=lambda check: check.relative_error)
+    lines = str(report).splitlines()
+    at = next(k for k, line in enumerate(lines) if line.startswith("  tensor "))
+    assert lines[at + 1].split()[0] == least.name
+    assert lines[at + 2] == f"  ... and {len(report.tensors) - 1} tensors GOOD"
+
+
 def test_an_empty_tensor_could_not_have_failed() -> None:
     report = check_gradients(lambda x, y: x.sum() * y, torch.randn(0, 3), torch.randn(()))
     assert report.passed

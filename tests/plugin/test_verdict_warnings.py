@@ -68,6 +68,38 @@ def test_good(gradcheck):
     result.assert_outcomes(passed=2, warnings=0)
 
 
+#: A gradient of zero, another, and outputs that are no numbers: nothing is wrong, and less is checked than it seems.
+WARNED = """
+@pytest.mark.gradcheck((3,), (3,), (3,))
+def test_unused():
+    return lambda x, y, z: z * z
+
+def test_domain(gradcheck):
+    gradcheck(torch.log, torch.tensor([1.0, -1.0]))
+
+def test_good(gradcheck):
+    gradcheck(Swish, torch.randn(5))
+"""
+
+
+def test_good_with_a_warning_is_counted_and_shown(suite: Suite, pytester: pytest.Pytester) -> None:
+    for options in ([], ["-q"], ["--junitxml=junit.xml"]):
+        result = suite(WARNED, *options)
+        result.assert_outcomes(passed=3, warnings=0)
+        result.stdout.fnmatch_lines(
+            [
+                "gradcheck: 3 gradient checks: 3 GOOD (2 with warnings)",
+                "  GOOD with a warning: test_it.py::test_unused: the gradient of input0 is zero, * (and 1 more)",
+                "  GOOD with a warning: test_it.py::test_domain: 1 of 2 output elements is nan or infinite, *",
+            ]
+        )
+    text = (pytester.path / "junit.xml").read_text()
+    assert text.count("warning: the gradient of input") == 2
+    many = "\n".join(f"def test_{k}(gradcheck): gradcheck(torch.log, torch.tensor([1.0, -1.0]))" for k in range(7))
+    result = suite(many)
+    result.stdout.fnmatch_lines(["  and 2 more; --gradcheck-report has all of them"])
+
+
 def test_wrong_on_purpose(suite: Suite) -> None:
     result = suite(
         """
