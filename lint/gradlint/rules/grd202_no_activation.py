@@ -74,8 +74,10 @@ def _narrows(first: Link, second: Link, ctx: Context) -> bool:
     """Whether the width between may be smaller than both sides: one layer could not do the same then."""
     sides = (first.in_features, first.out_features, second.out_features)
     before, between, after = sides
-    if before is not None and between is not None and after is not None:
-        return between < min(before, after)
+    if between is not None and any(side is not None and between >= side for side in (before, after)):
+        return False
+    if None not in sides:
+        return True
     assert isinstance(first.node, cst.Call)
     assert isinstance(second.node, cst.Call)
     told = (

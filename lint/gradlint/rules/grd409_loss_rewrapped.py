@@ -1,13 +1,16 @@
 """A loss copied into a new tensor, which cuts it off from the network.
 
 ## What it does
-Reports `torch.tensor(loss, requires_grad=True)` and `Variable(loss.data, requires_grad=True)` of a value that comes
-from a call and is or is named a loss.
+Reports `torch.tensor(loss, requires_grad=True)` and `Variable(loss, requires_grad=True)` of a value that comes from a
+call and is or is named a loss, and of any value that is not written in the code where `backward()` of the copy itself
+is followed by the step of an optimizer. Reports as well `loss.requires_grad = True` and `loss.requires_grad_()` just
+before `loss.backward()`.
 
 ## Why is this bad
 `torch.tensor` copies the number, not the graph. `backward()` on the copy runs without complaint and ends there: the
 gradient of every parameter stays None and nothing is learnt. `requires_grad=True` only hides the error that torch
-would otherwise raise.
+would otherwise raise. A copy by `Variable` has no graph either. `loss.requires_grad = True` raises RuntimeError where
+the loss has a graph, so where it runs it hides the same error; `loss.requires_grad_()` does nothing to a graph.
 
 ## Example
 ```python
@@ -36,33 +39,109 @@ from __future__ import annotations
 import libcst as cst
 
 from gradlint.constants import UNKNOWN, constant
-from gradlint.model import Safety
+from gradlint.model import Level, Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import Binding, BindingKind
 from gradlint.semantics.layer_values import argument
+from gradlint.semantics.own_backward import OwnBackward
+from gradlint.semantics.reaching import reaching_value
 from gradlint.walk import walk
+from gradlint.words import words
 
 _COPYING = frozenset({"torch.tensor", "torch.autograd.Variable", "torch.autograd.variable.Variable"})
+_FACTORIES = words(
+    "tensor zeros ones rand randn empty full arange linspace eye zeros_like ones_like rand_like randn_like from_numpy"
+    " as_tensor array Tensor FloatTensor"
+)
 _ENDS_GRAPH = frozenset({"item", "numpy", "detach", "tolist", "no_grad"})
 
 
 @checks(cst.Call)
 def check(call: cst.Call, ctx: Context) -> None:
-    """Look at every call that makes a leaf of its first argument."""
+    """Look at every call that makes a leaf of its first argument, or of its receiver."""
+    if isinstance(call.func, cst.Attribute) and call.func.attr.value == "requires_grad_":
+        if not call.args or constant(call.args[0].value, ctx.names) is True:
+            _look_at_switch(call.func.value, call, ctx)
+        return
     name = ctx.names.full_name(call.func)
     if name not in _COPYING or constant(argument(call, -1, "requires_grad"), ctx.names) is not True:
         return
     copied = argument(call, 0, "data")
+    if copied is None:
+        return
     cut = isinstance(copied, cst.Attribute) and copied.attr.value == "data"
     source = copied.value if cut and isinstance(copied, cst.Attribute) else copied
-    if source is None or (name != "torch.tensor" and not cut) or not _is_loss(source, ctx):
+    if _is_loss(source, ctx):
+        ctx.report(
+            call,
+            f"`{ctx.code(call)}` is a copy without the graph: backward() ends here and the gradient of every parameter "
+            f"stays None; use `{ctx.code(source)}` itself",
+            fix=ctx.fix(Safety.UNSAFE, ctx.replace(call, ctx.code(source))),
+        )
+    elif not _is_written(copied, ctx):
+        backward = OwnBackward(ctx.tree, ctx.names).itself(call)
+        if backward is not None and _is_stepped(backward, ctx):
+            ctx.report(
+                call,
+                f"`{ctx.code(call)}` is a new leaf: its backward() ends here, the gradient of every parameter stays "
+                "None; compute the loss from the output of the network with operations of torch",
+                related=[(backward, "where it is differentiated")],
+            )
+
+
+@checks(cst.Assign)
+def check_assignment(assign: cst.Assign, ctx: Context) -> None:
+    """Look at `loss.requires_grad = True`."""
+    place = assign.targets[0].target
+    if len(assign.targets) != 1 or not isinstance(place, cst.Attribute) or place.attr.value != "requires_grad":
         return
+    if constant(assign.value, ctx.names) is True:
+        _look_at_switch(place.value, assign, ctx)
+
+
+def _look_at_switch(loss: cst.BaseExpression, switch: cst.Assign | cst.Call, ctx: Context) -> None:
+    if not isinstance(loss, cst.Name):
+        return
+    backward = OwnBackward(ctx.tree, ctx.names).later(loss, switch)
+    value = reaching_value(loss, ctx.tree, ctx.names)
+    if backward is None or (value is not None and _is_written(value, ctx)):
+        return
+    if all(each.kind is BindingKind.PARAMETER for each in ctx.names.reference(loss).bindings):
+        return
+    if not _is_stepped(backward, ctx):
+        return
+    raises = "raises RuntimeError" if isinstance(switch, cst.Assign) else "does nothing"
     ctx.report(
-        call,
-        f"`{ctx.code(call)}` is a copy without the graph: backward() ends here and the gradient of every parameter "
-        f"stays None; use `{ctx.code(source)}` itself",
-        fix=ctx.fix(Safety.UNSAFE, ctx.replace(call, ctx.code(source))),
+        switch,
+        f"where `{loss.value}` has a graph this {raises}, where it has none it hides torch's error that backward() "
+        "reaches no parameter; delete it, and find where the graph ends",
+        level=None if isinstance(switch, cst.Assign) else Level.WARNING,
+        related=[(backward, "where it is differentiated")],
     )
+
+
+def _is_written(value: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether a value is written in the code, or made by a factory of torch or numpy: a leaf on purpose."""
+    if isinstance(value, cst.Call):
+        name = ctx.names.full_name(value.func) or ""
+        return name.startswith(("torch.", "numpy.")) and name.rpartition(".")[2] in _FACTORIES
+    several = value.elements if isinstance(value, (cst.List, cst.Tuple)) else ()
+    if several:
+        return all(_is_written(each.value, ctx) for each in several)
+    return constant(value, ctx.names) is not UNKNOWN
+
+
+def _is_stepped(backward: cst.Call, ctx: Context) -> bool:
+    """Whether the same function has an optimizer step below."""
+    scope = ctx.tree.enclosing(backward, cst.FunctionDef, cst.Lambda)
+    place = ctx.tree.place(backward)
+    for call in ctx.tree.nodes(cst.Call):
+        method = call.func if isinstance(call.func, cst.Attribute) else None
+        if method is None or method.attr.value != "step" or ctx.tree.place(call) < place:
+            continue
+        if ctx.tree.enclosing(call, cst.FunctionDef, cst.Lambda) is scope:
+            return True
+    return False
 
 
 def _is_loss(source: cst.BaseExpression, ctx: Context) -> bool:
