@@ -49,6 +49,8 @@ class Parser(argparse.ArgumentParser):
         options = [option for option in self._option_string_actions if option.startswith("--")]
         if wrong and not wrong.startswith("-"):
             raise UsageProblem(f"unexpected argument {wrong}")
+        if wrong.removeprefix("--") in COMMANDS:
+            raise UsageProblem(f"unknown option {wrong}; it is a command: gradlint {wrong.removeprefix('--')}")
         if wrong:
             raise UsageProblem(f"unknown option {wrong}{suggest(wrong.split('=')[0], options)}")
         raise UsageProblem(message)

@@ -59,6 +59,7 @@ def test_rules_lists_them_as_text_and_json(cli: Cli) -> None:
     ("arguments", "said"),
     [
         (("--selct", "GRD703"), "unknown option --selct; did you mean '--select'?"),
+        (("--explain", "GRD503"), "unknown option --explain; it is a command: gradlint explain"),
         (("--output-format", "xml"), "invalid choice: 'xml'"),
         (("--jobs", "0"), "'0' is no number of processes"),
         (("--select",), "expected one argument"),
