@@ -60,14 +60,14 @@ def check(_: cst.Module, ctx: Context) -> None:
         value = _constant(call, ctx)
         if value is None or call.attribute != "weight" or _is_frozen(call, ctx):
             continue
-        layers = [link for link in ctx.reach.layers(call) if _is_several(link, ctx)]
+        layers = [link for link in ctx.reach.layers(call) if _is_several(link, ctx) and not _is_shared(link, ctx)]
         reached = bool(ctx.reach.layers(call))
         wanted = [link for link in layers if (link.node in hidden if value == 0 else link.node not in last)]
         if not wanted and (reached or value == 0 or not _is_weight_layer(call)):
             continue
         if call.given and (not wanted or (value != 0 and _is_weight_layer(call))):
             continue  # told in its own file
-        if not _is_refilled(call, wanted, ctx):
+        if not (_is_refilled(call, wanted, ctx) or _is_overwritten(call, ctx) or _are_all_single(call, ctx)):
             _report(call, value, wanted, ctx)
 
 
@@ -94,6 +94,13 @@ def _is_several(link: Link, ctx: Context) -> bool:
     return link.out_features != 1 and together
 
 
+def _is_shared(link: Link, ctx: Context) -> bool:
+    """Whether a function of the file makes the layer for several callers: which of them is filled is not known."""
+    function = ctx.tree.enclosing(link.node, cst.FunctionDef)
+    plain = isinstance(function, cst.FunctionDef) and ctx.classes.enclosing(function) is None
+    return plain and isinstance(function, cst.FunctionDef) and len(ctx.calls.sites(function)) > 1
+
+
 def _is_weight_layer(call: InitCall) -> bool:
     """Whether the tests around a call leave only linear and convolutional layers."""
     kinds = [layer_kind(name) for name in call.types if name is not None]
@@ -116,6 +123,27 @@ def _is_refilled(call: InitCall, wanted: list[Link], ctx: Context) -> bool:
     random = [other for other in later if _constant(other, ctx) is None]
     again = {link.node for other in random for link in ctx.reach.layers(other)}
     return bool(wanted) and all(link.node in again for link in wanted)
+
+
+def _is_overwritten(call: InitCall, ctx: Context) -> bool:
+    """Whether the same tensor gets something else below in the same block: GRD107 tells of that."""
+    block = ctx.tree.parent(ctx.tree.statement(call.node))
+    return call.tensor is not None and any(
+        other.tensor is not None
+        and ctx.tree.place(other.node) > ctx.tree.place(call.node)
+        and ctx.tree.parent(ctx.tree.statement(other.node)) is block
+        and ctx.code(other.tensor) == ctx.code(call.tensor)
+        and _constant(other, ctx) is None
+        for other in ctx.inits.calls
+    )
+
+
+def _are_all_single(call: InitCall, ctx: Context) -> bool:
+    """Whether all layers of the tested types that the file makes have one unit: there are no equal ones."""
+    made = [node for node in ctx.tree.nodes(cst.Call) if ctx.names.full_name(node.func) in call.types]
+    names = ("out_channels", "out_features")
+    widths = [next((found for name in names if (found := argument(node, 1, name)) is not None), None) for node in made]
+    return bool(widths) and all(width is not None and integer(width, ctx.names) == 1 for width in widths)
 
 
 def _report(call: InitCall, value: float, layers: list[Link], ctx: Context) -> None:

@@ -62,6 +62,8 @@ def check(call: cst.Call, ctx: Context) -> None:
         return
     if _MEANT.search(method.name.value) or _MEANT.search(owner.node.name.value) or _is_guarded(call, method):
         return
+    if _is_switched(call, ctx):
+        return
     short = (name or "").rpartition(".")[2]
     given = number(argument(call, 1, "p"), ctx.names) if argument(call, 1, "p") is not None else 0.5
     share = f"{100 * given:g} % of the values" if given is not None else "values"
@@ -90,3 +92,25 @@ def _is_guarded(call: cst.Call, method: cst.FunctionDef) -> bool:
         ):
             return True
     return False
+
+
+def _is_switched(call: cst.Call, ctx: Context) -> bool:
+    """Whether a variable of the method switches the call on and off: `if dropout > 0 and use_dropout:`."""
+    child: cst.CSTNode = call
+    for above in ctx.tree.ancestors(call):
+        if isinstance(above, cst.FunctionDef):
+            return False
+        if isinstance(above, (cst.If, cst.IfExp)) and child is not above.test:
+            tests = [above.test]
+            while tests:
+                test = tests.pop()
+                if isinstance(test, cst.BooleanOperation):
+                    tests += [test.left, test.right]
+                elif isinstance(test, cst.Name) and not _is_rate(test, call):
+                    return True
+        child = above
+    return False
+
+
+def _is_rate(name: cst.Name, call: cst.Call) -> bool:
+    return any(isinstance(node, cst.Name) and node.value == name.value for given in call.args for node in walk(given))

@@ -56,6 +56,8 @@ from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.returned import returned_parts, value_before
 
 _DEEPEST = 20
+_ASKING = re.compile(r"(?:new(?:_\w+)?|size|shape|type|dtype|device|dim|ndim|numel|is_cuda)$")
+_DRAWING = frozenset({"sample", "multinomial", "bernoulli"})  # what is drawn has no gradient to lose
 _METHODS = ("numpy", "item", "tolist")
 _WRAPPING = frozenset({"torch.tensor", "torch.Tensor", "torch.FloatTensor"})
 _ELSEWHERE = re.compile(r"train|eval|export|trac|script|onnx|infer|debug|log|grad", re.IGNORECASE)
@@ -71,13 +73,15 @@ def check(_: cst.Module, ctx: Context) -> None:
     """Look at what goes into the value that `forward` returns, in every module class."""
     for owner in ctx.classes.modules:
         forward = owner.methods.get("forward")
-        if forward is None:
-            continue
+        if forward is None or "backward" in owner.methods:
+            continue  # a method `backward` says that the gradient comes from elsewhere
         seen: set[cst.CSTNode] = set()
         for part in returned_parts(forward, ctx.tree, ctx.names):
             for node in ctx.tree.walk(part):
                 found = _broken(node, ctx)
                 if found is None or node in seen or not _is_on_the_way(node, part, forward, ctx):
+                    continue
+                if _is_asked(node, ctx) or _is_told(node, part, ctx):
                     continue
                 if ctx.mode.at(node) is Mode.ON and _carries(found[0], ctx):
                     seen.update(ctx.tree.walk(node))
@@ -98,6 +102,19 @@ def _broken(node: cst.CSTNode, ctx: Context) -> tuple[cst.BaseExpression, str] |
     if first is not None and (name in _WRAPPING or name.startswith("numpy.")):
         return first, name
     return None
+
+
+def _is_asked(node: cst.CSTNode, ctx: Context) -> bool:
+    """Whether `x.data` is only asked for its form: `x.data.new(3)`, `x.data.size()`."""
+    above = ctx.tree.parent(node)
+    return isinstance(above, cst.Attribute) and _ASKING.match(above.attr.value) is not None
+
+
+def _is_told(node: cst.CSTNode, part: cst.CSTNode, ctx: Context) -> bool:
+    """Whether a number is returned beside the value itself, to be told: `return loss, kl.item()`."""
+    element = ctx.tree.parent(node)
+    beside = isinstance(part, cst.Tuple) and isinstance(element, cst.Element) and element in part.elements[1:]
+    return beside and isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args
 
 
 def _undetached(value: cst.BaseExpression) -> cst.BaseExpression:
@@ -152,6 +169,8 @@ def _carries(value: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
     """Whether a value surely carries a graph, also where a variable that was a parameter has been assigned again."""
     if ctx.graphs.is_free(value) or depth > _DEEPEST:
         return False
+    if _is_drawn(value):
+        return False
     if ctx.graphs.carries(value):
         return True
     if isinstance(value, cst.Name):
@@ -167,6 +186,11 @@ def _carries(value: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
     elif isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute):
         below = [value.func.value]
     return any(_carries(one, ctx, depth + 1) for one in below)
+
+
+def _is_drawn(value: cst.BaseExpression) -> bool:
+    method = value.func if isinstance(value, cst.Call) else None
+    return isinstance(method, cst.Attribute) and method.attr.value in _DRAWING
 
 
 def _report(node: cst.CSTNode, how: str, ctx: Context) -> None:

@@ -4,7 +4,8 @@
 Reports `self.con1` in the methods of an `nn.Module`, where neither the class nor its bases, in this file or others,
 set, register or declare such a name. Silent where a base is unknown, names are computed (`setattr`, `add_module`,
 `__getattr__`), `self` is handed to other code, the class is abstract or has no `__init__` (a mixin), a subclass of the
-file has the name, the file sets it on anything or names it in a string, or a `try` stands around the line.
+file has the name, the class or its file is called a base and no similar name is set, the file sets it on anything or
+names it in a string, or a `try` stands around the line.
 
 ## Why is this bad
 It raises AttributeError, but only when that line runs: a branch for evaluation or a second head may be reached hours
@@ -42,7 +43,9 @@ Unsafe: the nearest name of the class is taken, which may not be what was meant.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -57,6 +60,9 @@ if TYPE_CHECKING:
     from gradlint.semantics.module_class import ModuleClass
 
 _NEAR = 0.75
+# What is called so is made to be completed in other files, which give it the names it uses.
+_BASE_FILE = re.compile(r"_?(?:base|abstract|mixins?)(?:_|\.|$)")
+_BASE_CLASS = re.compile(r"_*(?:Base|Abstract)(?:[A-Z0-9_]|$)|.*(?:Base|Mixin)$")
 
 
 @checks(cst.Module)
@@ -75,7 +81,7 @@ def check(_: cst.Module, ctx: Context) -> None:
         owner = ctx.classes.of(node) if node is not None else None
         if name is None or owner not in known or (owner, name) in seen or _is_tried(use, ctx):
             continue
-        if name in known[owner] or name in mentioned or name in EVERYTHING:
+        if name in known[owner] or name in mentioned or name in EVERYTHING or name.startswith("__"):
             continue
         seen.add((owner, name))
         if name not in instances.below(owner):
@@ -93,6 +99,11 @@ def _is_partial(owner: ModuleClass, ctx: Context) -> bool:
     return leaves or not any("__init__" in one.methods for one in lineage)
 
 
+def _is_named_base(owner: ModuleClass, ctx: Context) -> bool:
+    """Whether the name of a class or its file says that other files complete it."""
+    return bool(_BASE_CLASS.match(owner.node.name.value) or _BASE_FILE.match(PurePath(ctx.source.path).name))
+
+
 def _is_tried(use: cst.Attribute, ctx: Context) -> bool:
     around = [above for above in ctx.tree.ancestors(use) if isinstance(above, (cst.Try, cst.FunctionDef))]
     return bool(around) and isinstance(around[0], cst.Try)
@@ -101,6 +112,8 @@ def _is_tried(use: cst.Attribute, ctx: Context) -> bool:
 def _report(use: cst.Attribute, owner: ModuleClass, names: frozenset[str], ctx: Context) -> None:
     name = use.attr.value
     near = next(iter(get_close_matches(name, sorted(names), 1, _NEAR)), None)
+    if near is None and _is_named_base(owner, ctx):
+        return
     place = next(iter(owner.attributes.get(near or "", ())), None)
     meant = f"; the nearest name is `{near}`" if near is not None else ""
     ctx.report(

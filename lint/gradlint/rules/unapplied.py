@@ -59,6 +59,8 @@ def may_be_used_elsewhere(function: InitFunction, ctx: Context) -> bool:
     around = ctx.scopes.of(node)
     if around.kind is ScopeKind.FUNCTION:
         return False
+    if f".apply({node.name.value}" in (says := node.get_docstring() or "") or f".{node.name.value})" in says:
+        return True  # its docstring says who applies it
     if around.kind is not ScopeKind.CLASS:
         return not _is_program(ctx)
     owner = ctx.classes.enclosing(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,7 @@ _SHAPED: Final = (cst.List, cst.Tuple, cst.ListComp)
 _MOVING: Final = words("to cuda cpu type_as npu xpu")
 _ASKING: Final = words("shape size device dtype numel dim ndim item tolist numpy cpu detach_")
 _NUMBERS: Final = words("int float bool str")
+_HANDING: Final = re.compile(r"device|cuda|gpu|(?:^|_)to(?:_|$)")  # functions that move what they are given
 _UPDATING: Final = words("add_ sub_ mul_ div_ lerp_ addcmul_ copy_ index_add_ scatter_ scatter_add_ clamp_")
 
 
@@ -185,6 +187,8 @@ class PlainTensors:
         if any(self._chain(each)[1] for each in again):
             return Use.MOVE
         called = statement.value.func if isinstance(statement.value, cst.Call) else None
+        if again and isinstance(called, (cst.Name, cst.Attribute)) and _HANDING.search(_last_name(called)):
+            return Use.MOVE
         from_layer = called is not None and self._names.self_attribute(called) is not None
         return Use.UPDATE if again and not from_layer else Use.REPLACE
 
@@ -231,3 +235,7 @@ class PlainTensors:
             isinstance(node, cst.Attribute) and node.attr.value in _ASKING for node in self._tree.walk(binding.value)
         )
         return not counted and not asked and binding.kind is not BindingKind.IMPORT
+
+
+def _last_name(function: cst.Name | cst.Attribute) -> str:
+    return function.attr.value if isinstance(function, cst.Attribute) else function.value
