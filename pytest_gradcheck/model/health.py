@@ -50,7 +50,7 @@ class Symptom:
 
     Attributes:
         rule: "vanishing", "exploding", "exploding activations", "dead ReLU", "saturation", "initial loss", "input" or,
-            in a run, "learning rate".
+            in a run, "learning rate" and "divergence".
         module: Qualified name of the layer, or None where it is the whole net.
         message: What was measured, and the limit.
         step: Step of a run in which it was first broken; 0 outside of runs.

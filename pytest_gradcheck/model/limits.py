@@ -64,6 +64,10 @@ class Limits:
     update: float = _limit(
         1.0, "the same ratio that foretells a nan, in two steps running", f"{_RUNS}: 2 to 4 steps of warning"
     )
+    rise: float = _limit(
+        10.0, "factor of the first loss from which the last losses of a run have diverged",
+        f"{_TABLE}; rates that only start badly come back under it",
+    )  # fmt: skip
     below_guessing: float = _limit(
         0.01, "share of ln(classes) by which a collapsed net's loss may lie below it", f"{_RUNS}: 2.31 to 2.38 of 2.303"
     )

@@ -105,6 +105,7 @@ class Loop:
             self._watching.stop()
             self._net = self.model
         limits, losses = self.plan.limits, self.plan.team.mean(self.loss)
+        self._watching.chart.note(rules.at_end(losses, limits))
         failure = self._moved_badly() or (underfit(losses, limits) if self.plan.overfit else self._collapsed(losses))
         self.failure = self.plan.team.verdict(failure and explain(self._scene(failure)))
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from pytest_gradcheck.errors import TrainingFailure
 from pytest_gradcheck.model.training import Failure, TrainingReport
+from pytest_gradcheck.training import rules
 from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts, seen_late
 from pytest_gradcheck.training.calls import Calls
 from pytest_gradcheck.training.cause import Scene, explain
@@ -137,6 +138,7 @@ class Observer:
             TrainingFailure: As `before_step`.
         """
         self._judge(self._watching.sentinel.rest())
+        self._watching.chart.note(rules.at_end(self.loss, self._limits))
         bad = bad_parameter(self._model) if self.failure is None and self.steps else None
         if bad:
             name, kind = bad

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pytest_gradcheck.model.health import LayerFlow, Symptom, slope
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from pytest_gradcheck.model.limits import Limits
     from pytest_gradcheck.model.run_health import Update
+
+#: Losses at the end of a run whose mean is judged.
+_WINDOW = 10
 
 
 def slopes(layers: Sequence[LayerFlow]) -> tuple[float | None, float | None]:
@@ -45,6 +49,19 @@ def at_start(loss: float, classes: int | None, largest: float, span: str, limits
     if classes is not None and classes > 1 and not loss <= limits.loss * math.log(classes):
         guessing = f"guessing among {classes} classes gives {math.log(classes):.4g}"
         yield Symptom("initial loss", None, f"the loss is {loss:.4g}, but {guessing}")
+
+
+def at_end(losses: Sequence[float], limits: Limits) -> Iterator[Symptom]:
+    """Whether the losses of a run that ended with finite numbers lie far above the first one."""
+    recent = recent_mean(losses)
+    if losses and 0 < limits.rise * losses[0] < recent:
+        said = f"the last losses average {recent:.4g}, {recent / losses[0]:.2g} times the first one"
+        yield Symptom("divergence", None, f"{said}; the limit is {limits.rise:g} times", len(losses) - 1)
+
+
+def recent_mean(losses: Sequence[float]) -> float:
+    """The mean of the last losses: ten of them, at most half of the run."""
+    return fmean(losses[-max(1, min(_WINDOW, len(losses) // 2)) :]) if losses else math.nan
 
 
 def of_updates(updates: Sequence[Update], limits: Limits) -> Iterator[Symptom]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean
 
 import torch
 
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.model.training import Failure
-
-#: Losses at the end of a run, at most half of it, whose mean is compared with guessing. The loss may lie above it,
-#: because the rate that broke the net keeps pushing its last biases around. Nets that only learn slowly have that loss
-#: too, but only about half of their gradients are exactly zero.
-_WINDOW = 10
+from pytest_gradcheck.training.rules import recent_mean
 
 
 def collapsed(losses: list[float], classes: int | None, grads: list[torch.Tensor], limits: Limits) -> Failure | None:
-    """Whether the net ended where guessing puts it, with most gradients exactly zero.
+    """Whether the net ended where guessing puts it, with most gradients exactly zero, or above it with all of them.
+
+    The loss may lie a little above guessing, because the rate that broke the net keeps pushing its last biases around;
+    nets that only learn slowly have that loss too, but only about half of their gradients are exactly zero. Far above,
+    most will not do: sparse inputs leave most of a first layer's gradients at zero, and training may just have begun.
+    Where no weight has a gradient, no step will move any, whatever the loss.
 
     Args:
         losses: Finite losses of every step.
@@ -28,16 +28,21 @@ def collapsed(losses: list[float], classes: int | None, grads: list[torch.Tensor
     if classes is None or classes < 2 or not grads:
         return None
     guessing = math.log(classes)
-    recent = fmean(losses[-max(1, min(_WINDOW, len(losses) // 2)) :])
-    if not -limits.below_guessing <= recent / guessing - 1 <= limits.above_guessing:
+    recent = recent_mean(losses)
+    if recent / guessing - 1 < -limits.below_guessing:
         return None
-    total = sum(grad.numel() for grad in grads)
-    zeros = total - int(torch.stack([torch.count_nonzero(grad).cpu() for grad in grads]).sum())
-    if zeros <= limits.zeros * total:
+    above = recent / guessing - 1 > limits.above_guessing
+    counted = [grad for grad in grads if grad.dim() > 1] if above else grads
+    total = sum(grad.numel() for grad in counted)
+    if not total:
         return None
+    zeros = total - int(torch.stack([torch.count_nonzero(grad).cpu() for grad in counted]).sum())
+    if zeros < total if above else zeros <= limits.zeros * total:
+        return None
+    share = "every gradient of a weight is" if above else f"{zeros / total:.0%} of all gradients are"
     said = (
         f"the last losses average {recent:.4f}; guessing among {classes} classes gives {guessing:.4f}",
-        f"{zeros / total:.0%} of all gradients are exactly zero",
+        f"{share} exactly zero",
     )
     return Failure(len(losses) - 1, "backward", "gradient", "collapse", evidence=said)
 

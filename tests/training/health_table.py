@@ -45,7 +45,8 @@ compares this page with what the command gives. Each threshold is a field of `Li
 | initial loss | the first cross entropy is far above that of guessing | `loss` |
 | input | the batch is not scaled | `input` |
 | learning rate | (in a run, plain SGD) rate times gradient norm over initial weight norm: a warning when large once, an error when large twice in a row | `update_warn`, `update` |
-| collapse | (ends a run) the loss stays where guessing puts it, and most gradients are exactly zero | `below_guessing`, `above_guessing`, `zeros` |
+| divergence | (in a run) the last losses are far above the first one, though every number is finite | `rise` |
+| collapse | (ends a run) the loss stays where guessing puts it, and most gradients are exactly zero; or it lies above, and no weight has any gradient | `below_guessing`, `above_guessing`, `zeros` |
 | underfit | (`overfit=True`) one batch could not be memorised | `memorised` |
 """
 
@@ -59,6 +60,7 @@ class Run:
     rate: float
     ends: str
     batch: Callable[[], tuple[torch.Tensor, torch.Tensor]] = batch
+    optimizer: str = "sgd"
 
 
 def dead_mlp() -> nn.Module:
@@ -77,6 +79,9 @@ RUNS = (
     Run("MLP-8 He, rate 30", lambda: deep_mlp(8, init="he"), 30.0, "sick"),
     Run("MLP-3, first ReLU layer dead", dead_mlp, 0.01, "sick"),
     Run("MLP-4 He, pixels 0..255", lambda: deep_mlp(4, init="he"), 1.0, "sick", lambda: (batch()[0] * 255, batch()[1])),
+    Run("MLP-4 He, Adam", lambda: deep_mlp(4, init="he"), 1e-3, "healthy", optimizer="adam"),
+    Run("MLP-4 He, Adam, rate 10", lambda: deep_mlp(4, init="he"), 10.0, "sick", optimizer="adam"),
+    Run("MLP-4 He, Adam, rate 1e5", lambda: deep_mlp(4, init="he"), 1e5, "sick", optimizer="adam"),
 )
 
 
@@ -148,7 +153,7 @@ def _nets() -> Iterator[str]:
 
 def _runs() -> Iterator[str]:
     yield "\n## Runs\n"
-    yield "Forty steps of plain SGD on one batch of 64. A warning counts when it comes as an error, two steps running."
+    yield "Forty steps on one batch of 64, of plain SGD if the name says nothing else. A warning counts when it comes as an error, two steps running."
     yield "\n| run | known to be | ended | warned | rules broken |\n|---|---|---|---|---|"
     for run in RUNS:
         yield f"| {' | '.join(outcome(run))} |"
@@ -156,7 +161,9 @@ def _runs() -> Iterator[str]:
 
 def outcome(run: Run) -> tuple[str, ...]:
     """The cells of one run."""
-    report = train_smoke(run.make, [run.batch()], lr=run.rate, steps=40, remedies=None, max_overhead=None)
+    report = train_smoke(
+        run.make, [run.batch()], lr=run.rate, optimizer=run.optimizer, steps=40, remedies=None, max_overhead=None
+    )
     failure, warning = report.failure, report.health.warning
     ended = f"loss {report.loss[0]:.2g} -> {report.loss[-1]:.2g}"
     warned = "no" if warning is None else f"step {warning.step}"

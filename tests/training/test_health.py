@@ -13,7 +13,7 @@ from torch import nn
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Health, Limits, TrainingReport
 from pytest_gradcheck.models.small import deep_mlp, residual_net
-from pytest_gradcheck.training import gradient_flow, train_smoke
+from pytest_gradcheck.training import gradient_flow, train_smoke, watch
 
 GENERATOR = torch.Generator().manual_seed(3)
 LABELS = torch.randint(10, (64,), generator=GENERATOR)
@@ -189,3 +189,53 @@ def test_json_holds_it_all_and_comes_back() -> None:
     assert data["health"]["samples"][0]["layers"][0]["module"] == "1"
     assert math.isfinite(back.health.overhead)
     assert "health findings:\n  step 0: " in str(run) or "early warning" in str(run)
+
+
+def test_a_loss_that_ends_far_above_its_start_is_named_in_runs_and_in_watched_loops() -> None:
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(256, 20), torch.randint(4, (256,))
+
+    def net() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    options: dict[str, Any] = {"optimizer": "adam", "steps": 30, "remedies": None}
+    run = train_smoke(net(), [(inputs, labels)], lr=100.0, **options)
+    assert run.passed, str(run)
+    (found,) = [each for each in run.health.findings if each.rule == "divergence"]
+    assert found.step == 29
+    assert found.message.startswith("the last losses average ")
+    assert found.message.endswith(" times the first one; the limit is 10 times")
+    fine = train_smoke(net(), [(inputs, labels)], lr=1.0, **options)  # starts badly, and comes back
+    assert max(fine.loss) > 100 * fine.loss[0]
+    assert "divergence" not in {each.rule for each in fine.health.findings}
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=100.0)
+    with watch(model, optimizer) as seen:
+        for _ in range(30):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(inputs), labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    assert "divergence" in {each.rule for each in seen.health.findings}
+
+
+def test_a_net_without_any_gradient_has_collapsed_whatever_its_loss() -> None:
+    def dead() -> nn.Module:
+        net = nn.Sequential(nn.Flatten(), nn.Linear(784, 50), nn.ReLU(), nn.Linear(50, 10))
+        nn.init.constant_(net[1].bias, -100.0)  # type: ignore[arg-type]
+        nn.init.constant_(net[3].bias, 0.0)  # type: ignore[arg-type]
+        with torch.no_grad():
+            net[3].bias[0] = 40.0  # type: ignore[operator]
+        return net
+
+    run = train_smoke(dead(), BATCH, lr=1e-3, steps=4, remedies=None)
+    assert run.failure is not None
+    assert run.failure.value == "collapse"
+    assert run.failure.evidence[1] == "every gradient of a weight is exactly zero"
+    sparse = torch.zeros(64, 784)
+    sparse[:, :9] = torch.rand(64, 9)
+    wide = nn.Sequential(nn.Linear(784, 50), nn.ReLU(), nn.Linear(50, 10))
+    nn.init.constant_(wide[2].bias, 0.0)  # type: ignore[arg-type]
+    with torch.no_grad():
+        wide[2].bias[0] = 40.0  # type: ignore[operator]
+    assert train_smoke(wide, [(sparse, LABELS)], lr=1e-6, steps=4, remedies=None).passed
