@@ -23,8 +23,10 @@ from pytest_gradcheck.subjects.subject import Leaf, Moves
 Evaluate = Callable[
     [Leaf, torch.Tensor, Sequence[torch.Tensor], Sequence[torch.Tensor], "Moves | None"], "torch.Tensor | None"
 ]
-#: Numbers that one batch of a leaf's values may hold: 8 MB in float64. Less costs calls, more leaves the cache.
+#: Numbers that the outputs of one batch may hold: 8 MB in float64. Less costs calls, more leaves the cache.
 ROOM = 1 << 20
+#: Numbers that one batch of a leaf's values may hold: 32 MB. Few of them are read where rows move one element each.
+VALUES = 1 << 22
 #: Fewer elements than this are not worth a batch: one vmapped call costs as much as some ten plain ones.
 WORTH = 8
 #: Elements whose bars are measured; where there are many times more, these speak for the others.
@@ -85,8 +87,9 @@ class Rows:
         """Rows for a leaf; None where its subject is never evaluated in a batch."""
         if context.subject.batch is None:
             return None
-        size = max(leaf.numel, *(output.numel() for output in context.baseline), 1)
-        return cls(context, leaf, min(leaf.numel, max(1, ROOM // size // 2)))
+        outputs = max(output.numel() for output in context.baseline)
+        most = min(VALUES // max(leaf.numel, 1), ROOM // max(outputs, 1))
+        return cls(context, leaf, min(leaf.numel, max(1, most // 2)))
 
     def quotients(self, positions: list[int], step: float) -> torch.Tensor:
         """Central quotients along single elements; float64, shape (n,), fewer where the budget ends.
@@ -172,8 +175,8 @@ class Rows:
         shaped = values.reshape(-1, *leaf.real().shape)
         stacked = torch.view_as_complex(shaped) if leaf.tensor.is_complex() else shaped
         versions = self._values._version, self._own._version
-        context.subject.calls += len(stacked)
         found = evaluate(leaf, stacked, context.baseline, context.cotangents, moves)
+        context.subject.calls += 0 if found is None else len(stacked)
         written = versions != (self._values._version, self._own._version)
         if written:
             self._values.copy_(self._flat.expand_as(self._values))

@@ -171,7 +171,7 @@ def _candidate(context: Context, comparison: Comparison, seen: set[int]) -> int 
     settled = judgement.verdict is Verdict.GOOD or zero or comparison.confirmed
     if settled or (judgement.error_bar <= low and comparison.numeric[comparison.kept()].isfinite().all()):
         return None
-    unseen = [int(i) for i in comparison.kept() if int(i) not in seen]
+    unseen = [i for i in comparison.kept().tolist() if i not in seen]
     return max(unseen, key=lambda i: float(comparison.bars[i]), default=None)
 
 

@@ -23,7 +23,7 @@ LARGEST = 1_000_000
 
 def elements(comparison: Comparison | None, verdict: Verdict) -> Elements | None:
     """The elements of a tensor that were compared one by one; fewer where they only show that all is well."""
-    kept = [] if comparison is None else [int(i) for i in comparison.kept()]
+    kept: list[int] = [] if comparison is None else comparison.kept().tolist()
     if comparison is None or not kept or comparison.probes[kept[0]].position is None:
         return None
     places = [comparison.probes[i].position or 0 for i in kept]

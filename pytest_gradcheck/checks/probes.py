@@ -47,8 +47,8 @@ class Probe:
 
 def elements(leaf: Leaf, gradient: torch.Tensor, positions: range | list[int]) -> list[Probe]:
     """A probe per element; positions count real numbers, in the order of the leaf's index."""
-    flat = leaf.real(gradient).reshape(-1)
-    return [Probe(leaf, float(flat[position]), position=position) for position in positions]
+    claims = leaf.real(gradient).reshape(-1)[torch.as_tensor(positions, dtype=torch.long)].tolist()
+    return [Probe(leaf, claim, position=position) for position, claim in zip(positions, claims, strict=True)]
 
 
 def tangents(leaf: Leaf, gradient: torch.Tensor, seed: int) -> list[Probe]:

@@ -22,7 +22,9 @@ def undecided(context: Context, comparison: Comparison) -> list[int]:
     if not len(sizes) or comparison.judged(context).verdict is not Verdict.GOOD:
         return []
     hidden = (sizes <= PROOF * comparison.bars) & (sizes > NOTHING * sizes.max())
-    return [int(i) for i in comparison.kept() if hidden[i]]
+    kept = comparison.kept()
+    found: list[int] = kept[hidden[kept]].tolist()
+    return found
 
 
 def note(leaf: Leaf, comparison: Comparison, small: list[int]) -> Finding:

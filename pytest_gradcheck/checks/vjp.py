@@ -172,7 +172,7 @@ def _worst(leaf: Leaf, comparison: Comparison | None) -> Worst | None:
     """The confirmed element with the largest difference, else that of any element that counts."""
     if comparison is None:
         return None
-    candidates = sorted(comparison.confirmed) or [int(i) for i in comparison.kept()]
+    candidates = sorted(comparison.confirmed) or comparison.kept().tolist()
     if not candidates:
         return None
     gaps = comparison.difference.nan_to_num(math.inf).tolist()

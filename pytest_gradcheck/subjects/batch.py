@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 
 import torch
 
 from pytest_gradcheck.numerics.directions import paired
+from pytest_gradcheck.subjects.decomposed import Decomposed
 from pytest_gradcheck.subjects.forward import Forward
-from pytest_gradcheck.subjects.recurrent import Decomposed
 from pytest_gradcheck.subjects.single_moves import SingleMoves
 from pytest_gradcheck.subjects.state import Held
 from pytest_gradcheck.subjects.subject import Leaf, Moves
@@ -44,7 +43,7 @@ class Batch:
         Returns:
             float64, shape (n,), or None where this subject cannot be evaluated in a batch.
         """
-        return self._mapped(leaf, values, moves, lambda outputs: paired(outputs, baseline, cotangents))
+        return self._mapped(leaf, values, moves, _sums(baseline, cotangents))
 
     def terms(
         self,
@@ -79,12 +78,11 @@ class Batch:
             return None
         buffers = self._held.written
         rows = len(values)
-        single = () if moves is None else (moves.places, moves.by)
+        single = () if moves is None else (moves.places[:, None], moves.by)
 
         def play(value: torch.Tensor, row: tuple[torch.Tensor, ...], *own: torch.Tensor) -> torch.Tensor:
             instead = {id(leaf.tensor): value} | {id(buffer): row for buffer, row in zip(buffers, own, strict=True)}
-            # Decomposed on top: what it makes of a recurrent layer are matrix products.
-            with SingleMoves(value, moves, *row) if moves is not None else nullcontext(), Decomposed():
+            with Decomposed(SingleMoves(value, moves, *row) if moves is not None else None):
                 return reduce(self._forward(instead))
 
         stacked = [buffer.detach().expand(rows, *buffer.shape).clone() for buffer in buffers]
@@ -97,6 +95,24 @@ class Batch:
         finally:
             self._held.restore()
         return found.detach()
+
+
+def _sums(
+    baseline: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+) -> Callable[[list[torch.Tensor]], torch.Tensor]:
+    """`paired` for fixed points and cotangents, in fewer passes over outputs of which all count."""
+    whole = [v.dtype is torch.float64 and v.device.type == "cpu" and bool(v.all()) for v in cotangents]
+
+    def summed(outputs: list[torch.Tensor]) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for output, base, cotangent, every in zip(outputs, baseline, cotangents, whole, strict=True):
+            if every and output.shape == base.shape:
+                total = total + torch.dot((output - base).reshape(-1), cotangent.reshape(-1))
+            else:
+                total = total + paired([output], [base], [cotangent])
+        return total
+
+    return summed
 
 
 def products(

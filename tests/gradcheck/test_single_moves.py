@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pytest_gradcheck import Verdict, check_gradients
 from pytest_gradcheck.checks import batched
+from pytest_gradcheck.subjects.decomposed import Decomposed
 from pytest_gradcheck.subjects.single_moves import SingleMoves
 from pytest_gradcheck.subjects.subject import Moves
 
@@ -65,10 +66,10 @@ def played(function: Callable[[Tensor], Any], w: Tensor, places: Tensor, by: Ten
     moves = Moves(w.clone(), places, by)
 
     def play(value: Tensor, place: Tensor, far: Tensor) -> Any:
-        with SingleMoves(value, moves, place, far):
+        with Decomposed(SingleMoves(value, moves, place, far)):
             return function(value)
 
-    found: Tensor = torch.vmap(play)(values.view(-1, *w.shape), places, by)
+    found: Tensor = torch.vmap(play)(values.view(-1, *w.shape), places[:, None], by)
     return found
 
 
