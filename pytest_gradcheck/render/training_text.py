@@ -130,7 +130,9 @@ def _rows(run: TrainingReport) -> list[str]:
     )
     rows.append(("run", f"seed {run.seed}, {len(run.loss)} of {_steps(run.steps)} in {run.seconds:.1f} s"))
     if run.health.overhead:
-        rows.append(("watched", f"{_watched(run)}, which took {run.health.overhead:.1%} of the rest"))
+        share = run.health.overhead
+        spent = run.seconds * share / (1 + share)
+        rows.append(("watched", f"{_watched(run)}, which took {spent:.2f} s, {share:.1%} of the rest"))
     if run.bundle:
         rows.append(("bundle", f"python {run.bundle}"))
     return [f"  {name:<11}  {value}" for name, value in rows]
