@@ -16,7 +16,7 @@ MOST_LINKS: Final = 1000
 # All that neither links nor ends an expression is left out of the first, rough look; a line's end may be within one.
 _KEPT: Final = b"+-*/%@&|^~.([)]<>=,:;\n"
 _LEFT_OUT: Final = bytes(set(range(256)) - set(_KEPT))
-_MAYBE: Final = re.compile(rb"[^=,:;]{%d}" % MOST_LINKS)
+_ENDING: Final = bytes.maketrans(b"=,:;", b";;;;")
 _WORDS: Final = ("not ", "lambda", "else ", "await ")
 
 _TOKEN: Final = re.compile(
@@ -38,8 +38,8 @@ def check_length(text: str) -> None:
 
 def is_too_long(text: str) -> bool:
     """Whether a text holds such a chain."""
-    signs = text.encode(errors="replace").translate(None, _LEFT_OUT)
-    is_maybe = bool(_MAYBE.search(signs)) or sum(map(text.count, _WORDS)) > MOST_LINKS
+    stretches = text.encode(errors="replace").translate(_ENDING, _LEFT_OUT).split(b";")
+    is_maybe = max(map(len, stretches)) >= MOST_LINKS or sum(map(text.count, _WORDS)) > MOST_LINKS
     return is_maybe and _longest(text) > MOST_LINKS
 
 

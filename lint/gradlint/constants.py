@@ -54,10 +54,12 @@ def constant(expression: cst.CSTNode | None, names: Names, known: Environment | 
 
     `known` gives the values of names that the caller has bound, such as the variable of a loop it unrolls.
     """
-    if isinstance(expression, (cst.Integer, cst.Float, cst.SimpleString)):
-        return _literal(expression.value)
     if isinstance(expression, cst.Name):
         return _name(expression, names, known or {})
+    if isinstance(expression, cst.Attribute):  # the most frequent of those that are not known
+        return UNKNOWN
+    if isinstance(expression, (cst.Integer, cst.Float, cst.SimpleString)):
+        return _literal(expression.value)
     if isinstance(expression, cst.UnaryOperation) and isinstance(expression.operator, cst.Minus):
         value = constant(expression.expression, names, known)
         return -value if isinstance(value, (int, float)) else UNKNOWN

@@ -28,13 +28,15 @@ _SMALLEST_STACK = 4 * 1024 * 1024
 _LARGEST_STACK = 8 * 1024 * 1024 * 1024
 _MOST_BRACKETS = 200  # as in CPython; libcst's time grows with the square of the depth
 _BRACKET = re.compile(r"[()\[\]{}]")
+_ROUND = bytes.maketrans(b"[{]}", b"(())")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"()[]{}"))
 _NEVER_NESTS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ \t\r\n,#"
 _NESTING_WORDS = ("and", "await", "if", "in", "is", "not", "or", "yield")
 
 
 def parse(source: Source) -> cst.Module:
     """Parse with the garbage collector paused (a fifth faster). Raises UnreadableFile."""
-    if _bracket_depth(source.text) > _MOST_BRACKETS:
+    if _nests_too_deeply(source.text):
         raise UnreadableFile(f"cannot be parsed: more than {_MOST_BRACKETS} nested brackets")
     check_length(source.text)
     stack = max(_deepest(source.text) * _BYTES_A_LEVEL, _SMALLEST_STACK)
@@ -100,6 +102,20 @@ def _unreadable(error: cst.ParserSyntaxError, source: Source) -> UnreadableFile:
     last = source.position(max(len(source.text.rstrip()) - 1, 0))
     place = min(Position(int(found[1]), int(found[2]) + 1), last)
     return UnreadableFile(f"cannot be parsed: {found[3]}", place)
+
+
+def _nests_too_deeply(text: str) -> bool:
+    """Whether brackets nest deeper than they may.
+
+    Pairs with nothing between them are taken out until none is left: the rounds, and what opens without an end, are at
+    least the depth. Only where that is too deep are the brackets counted.
+    """
+    left = text.encode(errors="replace").translate(_ROUND, _NO_BRACKETS)
+    rounds = 0
+    while b"()" in left and rounds <= _MOST_BRACKETS:
+        left = left.replace(b"()", b"")
+        rounds += 1
+    return rounds + left.count(b"(") > _MOST_BRACKETS and _bracket_depth(text) > _MOST_BRACKETS
 
 
 def _bracket_depth(text: str) -> int:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import platform
 import signal
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final
 
 from gradlint.errors import InternalError
@@ -16,6 +13,7 @@ from gradlint.project_files import FactsStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.context import BaseContext
 
     from gradlint.job import Job, Outcome
@@ -29,6 +27,9 @@ def do(jobs: Sequence[Job], processes: int, store: FactsStore, done: Callable[[i
     """The outcome of each job; `done` is told how many are finished. Raises InternalError."""
     if processes <= 1 or len(jobs) < FILES_FOR_A_POOL:
         return _here(jobs, store, done)
+    from concurrent.futures import ProcessPoolExecutor, as_completed  # slow to import
+    from concurrent.futures.process import BrokenProcessPool
+
     batches = _batches(jobs)
     outcomes: dict[int, Outcome] = {}
     with ProcessPoolExecutor(min(processes, len(batches)), _context(), initializer=_begin) as executor:
@@ -71,6 +72,8 @@ def _batches(jobs: Sequence[Job]) -> list[list[int]]:
 
 def _context() -> BaseContext:
     """Forked where that is safe and cheap (one thread, Linux): libcst is imported once. Else as the system does."""
+    from multiprocessing import get_context
+
     if platform.system() != "Linux":
         return get_context()
     import gradlint.worker  # noqa: F401 - before the fork

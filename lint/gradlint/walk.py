@@ -43,7 +43,7 @@ _TEXT_ORDER: dict[str, tuple[str, ...]] = {
 
 def child_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
     """The fields of a node class that hold what the code says, in text order."""
-    names = [field.name for field in fields(kind)]
+    names = [field.name for field in fields(kind) if field.type not in (str, bool)]
     wanted = [name for name in names if name not in _LAYOUT and not name.startswith("whitespace_")]
     first = _TEXT_ORDER.get(kind.__name__, ())
     return (*first, *(name for name in wanted if name not in first))

@@ -58,17 +58,23 @@ _XAVIER = {"xavier_uniform": "kaiming_uniform_", "xavier_normal": "kaiming_norma
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every stack; the deepest one that the same calls fill is reported, at the first of them."""
-    filling = _filling(ctx)
     layers = [hidden_layers(run) for chain in ctx.chains.all for run in plain_runs(chain)]
+    if not any(len(_relus(stack)) >= _LAYERS for stack in layers):
+        return  # whoever fills them: that is the longer question
+    filling = _filling(ctx)
     stacks = [[hidden for hidden in stack if hidden.weight.node in filling] for stack in layers]
     seen: set[InitCall] = set()
     for stack in sorted(stacks, key=len, reverse=True):
-        relus = [hidden for hidden in stack if hidden.word in RELU_LIKE]
+        relus = _relus(stack)
         calls = list(dict.fromkeys(filling[hidden.weight.node] for hidden in relus))
         if len(relus) < _LAYERS or len(relus) < len(stack) or not seen.isdisjoint(calls):
             continue
         seen.update(calls)
         _report(calls, relus, ctx)
+
+
+def _relus(stack: list[Hidden]) -> list[Hidden]:
+    return [hidden for hidden in stack if hidden.word in RELU_LIKE]
 
 
 def _filling(ctx: Context) -> dict[cst.CSTNode, InitCall]:

@@ -58,14 +58,15 @@ _KAIMING = {"normal": "kaiming_normal_", "trunc_normal": "kaiming_normal_", "uni
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every stack; the weakest one that the same calls fill is reported, at the first of them."""
-    filling = _filling(ctx)
     found: list[tuple[float, list[Hidden]]] = []
-    for chain in ctx.chains.all if filling else ():
-        for run in plain_runs(chain):
-            stack = [hidden for hidden in hidden_layers(run) if _factor(hidden, filling, ctx) is not None]
-            left = prod(_factor(hidden, filling, ctx) or 1.0 for hidden in stack)
-            if len(stack) >= _LAYERS and left < _LEFT:
-                found.append((left, stack))
+    layers = [hidden_layers(run) for chain in ctx.chains.all for run in plain_runs(chain)]
+    deep = [hidden for hidden in layers if len(hidden) >= _LAYERS]
+    filling = _filling(ctx) if deep else {}
+    for several in deep if filling else ():
+        stack = [hidden for hidden in several if _factor(hidden, filling, ctx) is not None]
+        left = prod(_factor(hidden, filling, ctx) or 1.0 for hidden in stack)
+        if len(stack) >= _LAYERS and left < _LEFT:
+            found.append((left, stack))
     seen: set[InitCall] = set()
     for left, stack in sorted(found, key=lambda one: one[0]):
         calls = list(dict.fromkeys(filling[hidden.weight.node][0] for hidden in stack))

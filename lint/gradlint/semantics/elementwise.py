@@ -55,7 +55,7 @@ def _base_and_exponent(
     if isinstance(value, cst.BinaryOperation):
         if isinstance(value.operator, cst.Power):
             return value.left, value.right
-        if isinstance(value.operator, cst.Multiply) and value.left.deep_equals(value.right):
+        if isinstance(value.operator, cst.Multiply) and _is_same(value.left, value.right):
             return value.left, cst.Integer("2")
         if isinstance(value.operator, cst.Divide) and number(value.left, names) is not None:
             return value.right, cst.UnaryOperation(cst.Minus(), cst.Integer("1"))
@@ -67,6 +67,10 @@ def _base_and_exponent(
     method = value.func
     is_power = isinstance(method, cst.Attribute) and method.attr.value == "pow" and len(given) == 1
     return (method.value, given[0]) if is_power and isinstance(method, cst.Attribute) else (None, None)
+
+
+def _is_same(left: cst.BaseExpression, right: cst.BaseExpression) -> bool:
+    return type(left) is type(right) and left.deep_equals(right)
 
 
 def is_guarded(value: cst.CSTNode, names: Names) -> bool:

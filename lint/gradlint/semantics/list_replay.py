@@ -194,7 +194,7 @@ class ListReplay:
         return isinstance(node, cst.Attribute) and self._names.self_attribute(node) == self._use.attr.value
 
     def _mentions(self, node: cst.CSTNode) -> list[cst.CSTNode]:
-        return [below for below in self._tree.walk(node) if self._is_list(below)]
+        return [below for below in self._tree.below(node, type(self._use)) if self._is_list(below)]
 
     def _is_changed(self, mention: cst.CSTNode) -> bool:
         above = self._tree.parent(mention)
