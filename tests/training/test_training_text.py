@@ -58,7 +58,7 @@ def test_the_text_of_the_courses_failing_case_in_full() -> None:
 def test_what_watching_took_is_said_in_seconds_and_as_a_share() -> None:
     health = Health(parameters=("w",), steps=(0, 1, 2, 3), gradient=((1.0,),) * 4, overhead=0.25)
     run = replace(HEALTHY, steps=4, seconds=5.0, health=health)
-    assert "  watched      all gradients in every step, which took 1.00 s, 25.0% of the rest\n" in str(run)
+    assert "  watched      all gradients in every step, which took 1.00 s, 25.0% of the rest" in str(run)
 
 
 @pytest.mark.parametrize(
