@@ -83,6 +83,9 @@ def _constant(call: InitCall, ctx: Context) -> float | None:
     scheme = call.scheme.rstrip("_")
     if scheme in _GIVEN:
         return number(call.argument(1, _GIVEN[scheme]), ctx.names)
+    if scheme == "normal" and number(call.argument(2, "std"), ctx.names) == 0:
+        mean = call.argument(1, "mean")
+        return 0.0 if mean is None else number(mean, ctx.names)
     return _VALUES.get(scheme)
 
 

@@ -61,15 +61,27 @@ _METHODS = {"ModuleList": words("append extend insert pop"), "ModuleDict": words
 
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
-    """Look at the attributes of each module class that are set once."""
+    """Look at the attributes of each module class that are filled at one place."""
     held = HeldModules(ctx.tree, ctx.names, ctx.classes)
     for owner in ctx.classes.modules:
         if any(one.dynamic or _COLLECTING & one.methods.keys() for one in ctx.classes.lineage(owner)):
             continue
         for name in owner.attributes:
-            place = owner.attribute(name)
+            place = _filled(owner, name)
             if place is not None and place.method is not None and isinstance(place.node, cst.Attribute):
                 _look(owner, place, held, ctx)
+
+
+def _filled(owner: ModuleClass, name: str) -> Attribute | None:
+    """The only place that sets an attribute to something: `self.layers = []` or None in another branch do not count."""
+    filled = [place for place in owner.attributes[name] if not _is_empty(place.value)]
+    return filled[0] if len(filled) == 1 else owner.attribute(name)
+
+
+def _is_empty(value: cst.BaseExpression | None) -> bool:
+    if isinstance(value, (cst.List, cst.Tuple, cst.Dict)):
+        return not value.elements
+    return isinstance(value, cst.Name) and value.value == "None"
 
 
 def _look(owner: ModuleClass, place: Attribute, held: HeldModules, ctx: Context) -> None:
@@ -95,7 +107,7 @@ def _look(owner: ModuleClass, place: Attribute, held: HeldModules, ctx: Context)
             place.node,
             f"`self.{place.name}` is a plain {plain}: the layers in it are missing from parameters(), state_dict() "
             f"and .to(), so they are neither trained nor saved; use nn.{kind}",
-            fix=_fix(place, made, kind, uses, ctx) if all_known else None,
+            fix=_fix(place, made, kind, uses, ctx) if all_known and len(owner.attributes[place.name]) == 1 else None,
             related=[(modules[0], "a layer that is not registered")],
         )
 

@@ -9,6 +9,7 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ _PARAMETRIC: Final = re.compile(
 )
 _CONTAINERS: Final = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
 _LISTS: Final = frozenset({"builtins.list", "builtins.tuple", "builtins.reversed"})
+_RETURNING: Final = words("to cuda cpu double half float bfloat16")  # give back the module they are asked of
 _SWITCHES: Final = frozenset({"affine", "elementwise_affine"})
 _ADDING: Final = {"append": 0, "insert": 1, "extend": 0}
 
@@ -37,6 +39,8 @@ class HeldModules:
         """Whether an expression surely makes a module with parameters."""
         if not isinstance(value, cst.Call):
             return False
+        if isinstance(value.func, cst.Attribute) and value.func.attr.value in _RETURNING:
+            return self.has_parameters(value.func.value, seen)
         name = self._names.full_name(value.func)
         if name in _CONTAINERS:
             return any(self._any(given.value, seen) for given in value.args)

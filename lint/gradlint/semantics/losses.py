@@ -67,6 +67,9 @@ class Losses:
         if function in _BY_FUNCTION:
             return Loss(_BY_FUNCTION[function], call, *given)
         made = self._origins.of(call.func)
+        handed = {self._names.full_name(each) for each in made if isinstance(each, (cst.Name, cst.Attribute))}
+        if len(made) == len(handed) == 1 and (function := handed.pop() or "") in _BY_FUNCTION:
+            return Loss(_BY_FUNCTION[function], call, *given)
         names = {self._classes.constructed(each) for each in made}
         name = names.pop() if len(names) == 1 else None
         settings = made[0] if len(made) == 1 and isinstance(made[0], cst.Call) else None

@@ -89,6 +89,8 @@ class Origins:
         return self._all([self._of(each, depth + 1, seen) for each in real]) if len(real) == len(sites) else None
 
     def _attribute(self, expression: cst.Attribute, depth: int, seen: Seen) -> Expressions | None:
+        if (self._names.full_name(expression) or "").startswith("torch."):
+            return (expression,)  # a function of torch, handed on as a value
         name = self._names.self_attribute(expression)
         owner = self._classes.enclosing(expression) if name is not None else None
         lineage = self._classes.lineage(owner) if owner is not None else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -38,7 +39,26 @@ class Receivers:
             only = expression.slice[0].slice if len(expression.slice) == 1 else None
             return isinstance(only, cst.Index) and self._is_list(expression.value)
         places = self._places(expression)
+        if not places and isinstance(expression, cst.Attribute):
+            return self._is_replaced(expression)
         return bool(places) and all(place.kind is AttributeKind.LAYER for place in places)
+
+    def _is_replaced(self, expression: cst.Attribute) -> bool:
+        """Whether the same function sets the same attribute to layers only: `model.fc = nn.Linear(512, 10)`."""
+        path = _path(expression)
+        values = self._replaced.get((path, self._names.scopes.of(expression).node), []) if path else []
+        return bool(values) and all(self._classes.kind_of(value) is AttributeKind.LAYER for value in values)
+
+    @cached_property
+    def _replaced(self) -> dict[tuple[str | None, cst.CSTNode], list[cst.BaseExpression]]:
+        """What is assigned to `a.b` and `a.b.c`, by that text and the scope."""
+        found: dict[tuple[str | None, cst.CSTNode], list[cst.BaseExpression]] = {}
+        for assign in self._tree.nodes(cst.Assign):
+            for target in assign.targets:
+                if isinstance(target.target, cst.Attribute):
+                    key = _path(target.target), self._names.scopes.of(target.target).node
+                    found.setdefault(key, []).append(assign.value)
+        return found
 
     def _places(self, expression: cst.CSTNode) -> list[Attribute]:
         name = self._names.self_attribute(expression)
@@ -75,3 +95,13 @@ class Receivers:
             return method in _EACH or self._is_list(walked)
         second = target.elements[1].value if isinstance(target, cst.Tuple) and len(target.elements) == 2 else None
         return method in _EACH_NAMED and second is binding.node
+
+
+def _path(expression: cst.BaseExpression) -> str | None:
+    """The text of names joined by dots; None of anything else."""
+    if isinstance(expression, cst.Name):
+        return expression.value
+    if not isinstance(expression, cst.Attribute):
+        return None
+    before = _path(expression.value)
+    return f"{before}.{expression.attr.value}" if before is not None else None
