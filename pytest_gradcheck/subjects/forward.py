@@ -75,6 +75,7 @@ class Forward:
         self._held = held
         self._replayed = replayed
         self._calls = 0
+        self._raised: str | None = None
         #: Names of the inputs that the first call wrote into.
         self.written: list[str] = []
 
@@ -99,11 +100,9 @@ class Forward:
                 result = self._call(*positional, **named)
         except Exception as error:
             kind = FirstForwardRaised if self._calls == 1 else UsageProblem
-            raise kind(
-                f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
-                f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}{at(error)}"
-                f"{self._arguments.hint}"
-            ) from error
+            # Words once: a thousand points may lie off the domain, and an exception that is raised again grows.
+            self._raised = self._raised or self._said(error)
+            raise kind(self._raised) from error
         if self._calls == 1:
             # Each evaluation writes into copies of its own, whose version counters start at zero.
             own = given(positional, named).items()
@@ -113,6 +112,13 @@ class Forward:
             for _, output in tree.tensors(result, "output")
             if output.is_floating_point() or output.is_complex()
         ]
+
+    def _said(self, error: Exception) -> str:
+        return (
+            f"{self._name} raised {type(error).__name__} in its forward on {self._arguments.shapes()} "
+            f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}{at(error)}"
+            f"{self._arguments.hint}"
+        )
 
 
 def _first_line(error: BaseException) -> str:

@@ -167,6 +167,27 @@ def test_a_forward_that_raises_off_its_domain_is_no_usage_problem() -> None:
     assert re.search(r"negative \(\S*test_reviewed\.py:\d+\); it ran at the point of the check", str(report))
 
 
+def test_a_problem_off_the_domain_is_worded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One exception object that is raised a thousand times has a traceback of a thousand frames."""
+    worded: list[BaseException] = []
+
+    def at(error: BaseException) -> str:
+        worded.append(error)
+        return ""
+
+    monkeypatch.setattr("pytest_gradcheck.subjects.forward.at", at)
+    problem = ValueError("negative")
+
+    def root(x: Tensor) -> Tensor:
+        if bool((x < 0).any()):
+            raise problem
+        return x.sqrt()
+
+    report = check_gradients(root, torch.zeros(3, dtype=torch.float64))
+    assert report.forward_calls > 100
+    assert worded == [problem]
+
+
 def test_outputs_marked_as_not_differentiable_are_left_out() -> None:
     class Statistic(torch.autograd.Function):
         @staticmethod
