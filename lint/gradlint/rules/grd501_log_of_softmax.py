@@ -2,7 +2,8 @@
 
 ## What it does
 Reports `log` of a softmax or sigmoid: of the functions, the tensor methods and the layers, nested in one expression
-or through a variable that is bound once. `log(p.clamp(...))` and `log(p + eps)` stay silent.
+or through a variable that is bound once, also of a part of it: `log(p.gather(1, y))`, `log(p[:, 0])`.
+`log(p.clamp(...))` and `log(p + eps)` stay silent.
 
 ## Why is this bad
 In float32 a softmax gives exactly 0 for logits 104 below the largest, a sigmoid for logits below -89: the log is -inf
@@ -36,6 +37,7 @@ from gradlint.model import Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind, ScopeKind
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.words import words
 
 _ROUNDS_TO_ZERO = {"softmax": "logits 104 apart in float32", "sigmoid": "a logit below -89 in float32"}
 _SOFT = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
@@ -44,6 +46,7 @@ _FUNCTIONS = {
     "torch.special.expit": "sigmoid",
 }
 _LAYERS = {"torch.nn.Softmax": "softmax", "torch.nn.Sigmoid": "sigmoid"}
+_TAKING = words("gather squeeze unsqueeze view reshape flatten select index_select contiguous")
 _LOGS = frozenset({"torch.log", "torch.log_"})
 
 
@@ -51,9 +54,9 @@ _LOGS = frozenset({"torch.log", "torch.log_"})
 def check(log: cst.Call, ctx: Context) -> None:
     """Look at every logarithm."""
     inner = _argument_of_log(log, ctx)
-    through = inner
-    if isinstance(inner, cst.Name):
-        through = _only_value(inner, ctx)
+    through = _whole(inner, ctx)
+    if isinstance(through, cst.Name):
+        through = _whole(_only_value(through, ctx), ctx)
     soft = _soft(through, ctx) if isinstance(through, cst.Call) else None
     if soft is None or not isinstance(through, cst.Call):
         return
@@ -74,6 +77,19 @@ def _argument_of_log(log: cst.Call, ctx: Context) -> cst.BaseExpression | None:
         return first.value if first is not None and not first.star and first.keyword is None else None
     is_method = isinstance(log.func, cst.Attribute) and log.func.attr.value in ("log", "log_") and not log.args
     return log.func.value if is_method and isinstance(log.func, cst.Attribute) else None
+
+
+def _whole(value: cst.BaseExpression | None, ctx: Context) -> cst.BaseExpression | None:
+    """`p` of `p[:, 0]`, `p.gather(1, y)` and `torch.gather(p, 1, y)`: a part of the probabilities."""
+    while True:
+        if isinstance(value, cst.Subscript):
+            value = value.value
+        elif isinstance(value, cst.Call) and ctx.names.full_name(value.func) == "torch.gather" and value.args:
+            value = value.args[0].value
+        elif isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute) and value.func.attr.value in _TAKING:
+            value = value.func.value
+        else:
+            return value
 
 
 def _only_value(name: cst.Name, ctx: Context) -> cst.BaseExpression | None:

@@ -3,7 +3,8 @@
 ## What it does
 Reports `.numpy()`, `.item()`, `.tolist()`, `.data`, functions of numpy and `torch.tensor(...)` on what a layer of the
 module has computed, where the result goes into the value that `forward` returns. Silent for `detach()`, which says that
-it is meant, without gradients, in branches for evaluation or export, and for numbers used as sizes or indices.
+it is meant, without gradients, in branches for evaluation or export, for numbers used as sizes or indices, for those
+returned beside the value itself, and where the class has a `backward` of its own.
 
 ## Why is this bad
 Behind the break there is no graph: every layer before it gets no gradient, stays as it was initialised, and nothing is
@@ -81,7 +82,7 @@ def check(_: cst.Module, ctx: Context) -> None:
                 found = _broken(node, ctx)
                 if found is None or node in seen or not _is_on_the_way(node, part, forward, ctx):
                     continue
-                if _is_asked(node, ctx) or _is_told(node, part, ctx):
+                if _is_asked(node, ctx) or _is_told(node, part, forward, ctx):
                     continue
                 if ctx.mode.at(node) is Mode.ON and _carries(found[0], ctx):
                     seen.update(ctx.tree.walk(node))
@@ -110,11 +111,28 @@ def _is_asked(node: cst.CSTNode, ctx: Context) -> bool:
     return isinstance(above, cst.Attribute) and _ASKING.match(above.attr.value) is not None
 
 
-def _is_told(node: cst.CSTNode, part: cst.CSTNode, ctx: Context) -> bool:
-    """Whether a number is returned beside the value itself, to be told: `return loss, kl.item()`."""
-    element = ctx.tree.parent(node)
-    beside = isinstance(part, cst.Tuple) and isinstance(element, cst.Element) and element in part.elements[1:]
-    return beside and isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args
+def _is_told(node: cst.CSTNode, part: cst.CSTNode, forward: cst.FunctionDef, ctx: Context) -> bool:
+    """Whether a number or array is returned beside the value itself, to be told: `return loss, kl.item()`."""
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or node.args:
+        return False
+    if node is not part:
+        return isinstance(part, cst.Tuple) and _is_beside(node, ctx)
+    assign = ctx.tree.parent(node)
+    target = assign.targets[0].target if isinstance(assign, cst.Assign) and len(assign.targets) == 1 else None
+    if not isinstance(target, cst.Name):
+        return False
+    uses = [
+        each for each in ctx.tree.below(forward.body, cst.Name) if each.value == target.value and each is not target
+    ]
+    return bool(uses) and all(_is_beside(use, ctx) for use in uses)
+
+
+def _is_beside(value: cst.CSTNode, ctx: Context) -> bool:
+    """Whether a value is returned in a tuple, and not as the first."""
+    element = ctx.tree.parent(value)
+    several = ctx.tree.parent(element) if isinstance(element, cst.Element) else None
+    returned = isinstance(several, cst.Tuple) and isinstance(ctx.tree.parent(several), cst.Return)
+    return returned and isinstance(several, cst.Tuple) and element in several.elements[1:]
 
 
 def _undetached(value: cst.BaseExpression) -> cst.BaseExpression:
