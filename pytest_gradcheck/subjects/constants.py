@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrizations import _SpectralNorm
-from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 class Constant(NamedTuple):
@@ -74,10 +72,11 @@ def _padding(embedding: nn.Embedding, row: int) -> Iterator[None]:
 
 
 def _spectral(part: nn.Module) -> Iterator[Any]:
-    """What normalises a weight of the module in train mode: the parametrization, or the older hook."""
-    if part.training:
-        yield from [part] if isinstance(part, _SpectralNorm) else []
-        yield from (hook for hook in part._forward_pre_hooks.values() if isinstance(hook, SpectralNorm))
+    """What normalises a weight of the module in train mode: torch's parametrization, or its older hook."""
+    for found in (part, *part._forward_pre_hooks.values()) if part.training else ():
+        # Neither class has a public name.
+        if type(found).__module__.startswith("torch.nn.utils.") and hasattr(found, "n_power_iterations"):
+            yield found
 
 
 @contextmanager
