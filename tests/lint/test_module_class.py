@@ -216,6 +216,11 @@ FACTS = """
             me = self
     class Getter(nn.Module):
         def __getattr__(self, name): pass
+    @other.given_more("x")
+    class Decorated(nn.Module): pass
+    @other.register("x")
+    @dataclass
+    class Noted(nn.Module): pass
     def helper():
         class Inner: pass
 """
@@ -231,5 +236,5 @@ def test_libcst_gives_the_facts_that_ast_gives(module: str, is_package: bool) ->
     parts = ("torch.nn.Sequential", "torch.nn.Linear", "torch.nn.LayerNorm", f"{module}.Net", f"{module}.Sub")
     assert held.made == set(parts)
     dynamic = {name for name, one in expected.classes.items() if one.dynamic}
-    assert dynamic == {"Handed", "Computed", "Aliased", "Getter"}
+    assert dynamic == {"Handed", "Computed", "Aliased", "Getter", "Decorated"}
     assert unit_facts(unit(FACTS, module=module, is_package=is_package)) == expected

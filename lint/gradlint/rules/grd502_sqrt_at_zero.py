@@ -44,6 +44,7 @@ from gradlint.scopes import BindingKind
 from gradlint.semantics.differentiated import Differentiated
 from gradlint.semantics.elementwise import clamped_at_zero, is_guarded, power
 from gradlint.semantics.layer_values import argument
+from gradlint.semantics.reaching import reaching_value
 
 _SUMS = frozenset({"torch.sum", "torch.mean", "torch.nansum"})
 _ERRORS = frozenset({"torch.nn.functional.mse_loss"})
@@ -70,12 +71,30 @@ def check(_: cst.Module, ctx: Context) -> None:
         sums = _is_sum_of_squares(inner, ctx)
         if not (sums or _is_one_minus_square(inner, ctx)) or is_guarded(inner, ctx.names) or not places.holds(root):
             continue
+        if _is_told(root, ctx):
+            continue
         ctx.report(
             root,
             _SUM if sums else _DIFFERENCE,
             fix=_fix(root, found[0], inner, ctx),
             related=[] if value is found[0] else [(value, "what is under the root")],
         )
+
+
+def _is_told(value: cst.CSTNode, ctx: Context) -> bool:
+    """Whether nothing but `x.detach()` or `x.item()` is done with a value: a number for the log."""
+    above = ctx.tree.parent(value)
+    if isinstance(above, cst.Attribute):
+        return above.attr.value in ("detach", "item", "data")
+    if isinstance(above, cst.BinaryOperation):
+        return _is_told(above, ctx)
+    target = above.targets[0].target if isinstance(above, cst.Assign) and len(above.targets) == 1 else None
+    function = ctx.tree.enclosing(value, cst.FunctionDef)
+    if not isinstance(target, cst.Name) or function is None:
+        return False
+    reads = [name for name in ctx.tree.below(function, cst.Name) if name.value == target.value]
+    uses = [name for name in reads if not isinstance(ctx.tree.parent(name), cst.AssignTarget)]
+    return bool(uses) and all(_is_told(use, ctx) for use in uses)
 
 
 def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
@@ -117,7 +136,10 @@ def _is_one_minus_square(value: cst.BaseExpression, ctx: Context) -> bool:
     if not is_difference or not isinstance(value, cst.BinaryOperation) or number(value.left, ctx.names) != 1:
         return False
     found = power(value.right, ctx.names)
-    return found is not None and found[1] == 2 and number(found[0], ctx.names) is None
+    if found is None or found[1] != 2 or number(found[0], ctx.names) is not None:
+        return False
+    before = reaching_value(found[0], ctx.tree, ctx.names) if isinstance(found[0], cst.Name) else None
+    return before is None or not is_guarded(before, ctx.names)
 
 
 def _is_mse_layer(call: cst.Call, ctx: Context) -> bool:

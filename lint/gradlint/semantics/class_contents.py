@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.semantics.class_facts import COMPUTING, HOLDING, LOOKING, REGISTERING, ClassFacts, is_class_name
+from gradlint.semantics.class_facts import (
+    COMPUTING,
+    HOLDING,
+    LOOKING,
+    REGISTERING,
+    ClassFacts,
+    is_class_name,
+    notes_only,
+)
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -26,8 +34,17 @@ def class_contents(one: ModuleClass, names: Names) -> ClassFacts:
         frozenset(reader.attributes),
         bound,
         frozenset(reader.made),
-        reader.dynamic or bool(COMPUTING & bound) or bool(one.node.keywords),
+        reader.dynamic
+        or bool(COMPUTING & bound)
+        or bool(one.node.keywords)
+        or not all(notes_only(_last_name(each.decorator)) for each in one.node.decorators),
     )
+
+
+def _last_name(decorator: cst.BaseExpression) -> str:
+    named = decorator.func if isinstance(decorator, cst.Call) else decorator
+    last = named.attr if isinstance(named, cst.Attribute) else named
+    return last.value if isinstance(last, cst.Name) else ""
 
 
 class _Instances:

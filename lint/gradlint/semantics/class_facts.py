@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,11 @@ LOOKING: Final = words("super isinstance hasattr getattr print len type id repr 
 REGISTERING: Final = words("add_module register_module register_buffer register_parameter")
 COMPUTING: Final = words("__getattr__ __getattribute__ __setattr__ __slots__ __new__")
 HOLDING: Final = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
+
+# Decorators whose names say that they note a class or describe it; others may give its instances more.
+_NOTING: Final = re.compile(
+    r"regist|dataclass|final|doc|deprecat|experimental|export|kernel|script|require", re.IGNORECASE
+)
 
 _LEAVES: Final = frozenset({ast.Name, ast.Constant, str, int, bool, type(None)})
 _HOLD_NO_NODES: Final = words("ctx op ops id attr arg name names module level asname kind type_comment conversion rest")
@@ -53,8 +59,21 @@ def read_class(definition: ast.ClassDef, name: str, full: Callable[[ast.expr], s
         frozenset(reader.attributes),
         bound,
         frozenset(reader.made),
-        reader.dynamic or bool(COMPUTING & bound) or bool(definition.keywords),
+        reader.dynamic
+        or bool(COMPUTING & bound)
+        or bool(definition.keywords)
+        or not all(notes_only(_last_name(each)) for each in definition.decorator_list),
     )
+
+
+def notes_only(decorator: str) -> bool:
+    """Whether a decorator of a class, by its last name, leaves the class as it is."""
+    return _NOTING.search(decorator) is not None
+
+
+def _last_name(decorator: ast.expr) -> str:
+    named = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return named.attr if isinstance(named, ast.Attribute) else getattr(named, "id", "")
 
 
 class _Instances:
