@@ -118,6 +118,9 @@ def _only_reads(use: cst.Attribute, ctx: Context) -> bool:
     above = ctx.tree.parent(use)
     if isinstance(above, cst.Attribute):
         return above.attr.value != "data" and not above.attr.value.endswith("_")
+    call = ctx.tree.parent(above) if isinstance(above, cst.Arg) else None
+    if isinstance(ctx.tree.parent(call) if call is not None else None, cst.Expr):
+        return False  # `glorot(self.w)`: a call for what it does, not for what it gives
     if isinstance(above, cst.Subscript):
         return not isinstance(ctx.tree.parent(above), (cst.AssignTarget, cst.AugAssign))
     return not isinstance(above, (cst.AssignTarget, cst.AugAssign, cst.AnnAssign, cst.Del))
