@@ -11,15 +11,19 @@ from gradlint.own import with_fingerprints as with_fingerprints
 from gradlint.parse import check_syntax, collector_paused, parse
 from gradlint.rule import Context, Rule
 from gradlint.rules import CRASH
+from gradlint.semantics.module_free import is_module_free
+from gradlint.semantics.project import ProjectIndex
 from gradlint.source import Source
+from gradlint.triggers import code_of
 from gradlint.unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradlint.model import Violation
-    from gradlint.semantics.project import ProjectIndex
     from gradlint.settings import Settings
+
+_NAMED = b"nn.Module"  # a file that says so is worth no look at its bases
 
 
 def lint_bytes(
@@ -40,11 +44,10 @@ def lint_source(
 
     Rules whose triggers are not in the text do not run; a rule that crashes is one GRD002, the others go on.
     """
-    data = source.text.encode(errors="replace")
-    able = [rule for rule in rules if rule.info.may_fire(data)]
+    project = project or ProjectIndex()
     try:
+        able = able_rules(source, rules, project)
         if not able:
-            check_syntax(source)
             return []
         with collector_paused():  # the tree is gone, or at least unused, when collecting begins again
             found = _found(source, settings, able, project)
@@ -55,7 +58,21 @@ def lint_source(
     return with_fingerprints(sorted(dict.fromkeys(found), key=lambda violation: violation.sort_key), source)
 
 
-def _found(source: Source, settings: Settings, rules: Sequence[Rule], project: ProjectIndex | None) -> list[Violation]:
+def able_rules(source: Source, rules: Sequence[Rule], project: ProjectIndex) -> list[Rule]:
+    """The rules that may fire in a file: none without their triggers, nor where all need a module and there is none.
+
+    A file for which there is none is checked to be Python. Raises UnreadableFile.
+    """
+    data = code_of(source.text.encode(errors="replace"))
+    able = [rule for rule in rules if rule.info.may_fire(data)]
+    if not able:
+        check_syntax(source)
+    elif _NAMED not in data and all(rule.info.needs_modules(data) for rule in able):
+        return [] if is_module_free(source, project) else able
+    return able
+
+
+def _found(source: Source, settings: Settings, rules: Sequence[Rule], project: ProjectIndex) -> list[Violation]:
     unit = Unit(source, parse(source), project)
     try:
         return [violation for rule in rules for violation in _run(rule, unit, settings)]

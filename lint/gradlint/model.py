@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gradlint.triggers import has_text, has_word
+from gradlint.triggers import has_text, has_word, without_dunders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +169,8 @@ class RuleInfo:
     `triggers` are texts, and `words` whole words (`.data`: an attribute), of which at least one must be in a file for
     the rule to fire there; each word of `also` must be there, too. A file without the text `torch` is never looked at,
     except by the linter's own rules. `fix` is the best safety its fixes have, None without. `options` are the names and
-    default values of what `[tool.gradlint.rules.CODE]` may set.
+    default values of what `[tool.gradlint.rules.CODE]` may set. `of_modules`: it only looks at classes that are modules
+    and fires in no file without one.
     """
 
     code: str
@@ -181,6 +182,7 @@ class RuleInfo:
     options: tuple[tuple[str, bool | int | float | str], ...] = ()
     words: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    of_modules: bool = False
 
     @property
     def default(self) -> bool:
@@ -192,3 +194,10 @@ class RuleInfo:
         if b"torch" not in data or not all(has_word(data, (word,)) for word in self.also):
             return False
         return not (self.triggers or self.words) or has_text(data, self.triggers) or has_word(data, self.words)
+
+    def needs_modules(self, data: bytes) -> bool:
+        """Whether the rule, which may fire on these bytes, cannot in a file without a class that is a module.
+
+        Other rules can, but not for names such as `__init__` alone.
+        """
+        return self.of_modules or not self.may_fire(without_dunders(data))

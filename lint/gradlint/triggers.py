@@ -1,7 +1,8 @@
 """What must be in the bytes of a file for a rule to fire there, looked for without reading them as Python.
 
 All rules ask about one file before it is parsed: each asks the file's words, of which there are a hundredth as many
-bytes as in the file, and only a text that is no part of a word is looked for in all of it.
+bytes as in the file, and only a text that is no part of a word is looked for in all of it. What documentation and
+comments say is left out before.
 """
 
 from __future__ import annotations
@@ -16,6 +17,40 @@ if TYPE_CHECKING:
 _IN_WORDS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 # Blanks for all that is in no word. Signs beyond ASCII separate words, too: that finds too many, never too few.
 _APART: Final = bytes(sign if sign in _IN_WORDS else 32 for sign in range(256))
+_FORMATTED: Final = (b"f", b"F", b"t", b"T")
+# A comment or a string, found from left to right; the letters before a string are looked at when there is one.
+_COMMENT_OR_STRING: Final = re.compile(
+    rb"""\#[^\r\n]*
+    | "(?:""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"{3} | [^"\\\r\n]*(?:\\(?:\r\n|.)[^"\\\r\n]*)*")
+    | '(?:''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'{3} | [^'\\\r\n]*(?:\\(?:\r\n|.)[^'\\\r\n]*)*')""",
+    re.DOTALL | re.VERBOSE,
+)
+_DUNDER: Final = re.compile(rb"\b__\w+__\b")
+
+
+def code_of(data: bytes) -> bytes:
+    """The bytes of a file without comments and without strings in three quotes that are no f-strings.
+
+    `torch` stays, wherever it was. All bytes come back where an f-string may hold quotes of its own kind: where
+    it ends is then not known. In bytes that are no Python anything may be left out.
+    """
+    kept: list[bytes] = []
+    last = 0
+    for found in _COMMENT_OR_STRING.finditer(data):
+        start, end = found.span()
+        if data[start - 1 : start] in _FORMATTED or data[start - 2 : start - 1] in _FORMATTED:
+            if data.count(b"{", start, end) != data.count(b"}", start, end):
+                return data
+        elif data.startswith((b"#", b'"""', b"'''"), start):
+            kept.append(data[last:start])
+            last = end
+    code = b" ".join((*kept, data[last:]))
+    return code if b"torch" in code or b"torch" not in data else b"torch " + code
+
+
+def without_dunders(data: bytes) -> bytes:
+    """The bytes without names such as `__init__`, which are in every class."""
+    return _DUNDER.sub(b"", data)
 
 
 def has_text(data: bytes, texts: Iterable[str]) -> bool:

@@ -58,11 +58,15 @@ class Taken(NamedTuple):
 
 
 def run(command: Sequence[str], folder: Path, repeat: int) -> Taken:
-    """The best of several starts of a command. Raises RuntimeError if it fails; 1 only says that it found something."""
+    """The best of several starts of a command. Raises RuntimeError if it fails; 1 only says that it found something.
+
+    Every tool may keep its bytecode, as it does where nothing forbids that: what compiling it takes is not measured.
+    """
     found: list[Taken] = []
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(repeat):
         before, started = os.times(), time.perf_counter()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         wall, after = time.perf_counter() - started, os.times()
         if done.returncode not in (0, 1) or "Traceback" in done.stderr:
             raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-300:]}")
@@ -85,11 +89,24 @@ def installed(name: str, cache: Path) -> Path:
 
 
 def reaching(folder: Path) -> list[str]:
-    """The files in which a rule of the default set may fire: the others gradlint never parses with libcst."""
+    """The files that gradlint parses with libcst, as its engine says: in others no rule of the default set fires."""
+    from gradlint.engine import able_rules
+    from gradlint.loader import load
+    from gradlint.project_files import AskedFiles, FactsStore, Folders, place_of
     from gradlint.rules import RULES
+    from gradlint.semantics.project import ProjectIndex
+    from gradlint.source import Source
 
-    default = [rule for rule in RULES if rule.default]
-    return [str(path) for path in sources(folder) if any(rule.may_fire(path.read_bytes()) for rule in default)]
+    rules = load(rule for rule in RULES if rule.default)
+    folders = Folders()
+    store = FactsStore(folders)
+    found = []
+    for path in sources(folder):
+        place = place_of(path, folder, folders)
+        source = Source.decode(path.read_bytes(), str(path), module=place.module, is_package=place.is_package)
+        if source.text.strip() and able_rules(source, rules, ProjectIndex(AskedFiles(store, place))):
+            found.append(str(path))
+    return found
 
 
 def parse(listed: Path) -> None:

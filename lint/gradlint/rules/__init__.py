@@ -91,15 +91,15 @@ RULES: Final[tuple[RuleInfo, ...]] = (
     RuleInfo("GRD503", "hand-bce", Level.WARNING, Safety.UNSAFE, words=("log",)),
     RuleInfo("GRD505", "softmax-no-dim", Level.ERROR, Safety.UNSAFE, ("oftmax", "oftmin")),
     RuleInfo("GRD506", "where-nan", Level.WARNING, Safety.UNSAFE, words=("where",)),
-    RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("self.",)),
-    RuleInfo("GRD602", "tensor-not-buffer", Level.WARNING, Safety.UNSAFE, ("Module",)),
-    RuleInfo("GRD603", "layer-in-forward", Level.ERROR, None, words=("forward",)),
-    RuleInfo("GRD604", "no-super-init", Level.ERROR, Safety.SAFE, ("__init__",)),
-    RuleInfo("GRD605", "assign-before-super", Level.ERROR, Safety.SAFE, ("__init__",)),
-    RuleInfo("GRD606", "param-moved", Level.ERROR, Safety.SAFE, ("Parameter",)),
+    RuleInfo("GRD601", "module-list", Level.ERROR, Safety.SAFE, ("self.",), of_modules=True),
+    RuleInfo("GRD602", "tensor-not-buffer", Level.WARNING, Safety.UNSAFE, ("Module",), of_modules=True),
+    RuleInfo("GRD603", "layer-in-forward", Level.ERROR, None, words=("forward",), of_modules=True),
+    RuleInfo("GRD604", "no-super-init", Level.ERROR, Safety.SAFE, ("__init__",), of_modules=True),
+    RuleInfo("GRD605", "assign-before-super", Level.ERROR, Safety.SAFE, ("__init__",), of_modules=True),
+    RuleInfo("GRD606", "param-moved", Level.ERROR, Safety.SAFE, ("Parameter",), of_modules=True),
     RuleInfo("GRD607", "module-requires-grad", Level.ERROR, Safety.SAFE, ("requires_grad",)),
-    RuleInfo("GRD608", "shadow-api", Level.WARNING, None, ("Module",)),
-    RuleInfo("GRD610", "ctor-with-data", Level.ERROR, Safety.SAFE, words=("forward",)),
+    RuleInfo("GRD608", "shadow-api", Level.WARNING, None, ("Module",), of_modules=True),
+    RuleInfo("GRD610", "ctor-with-data", Level.ERROR, Safety.SAFE, words=("forward",), of_modules=True),
     RuleInfo(
         "GRD613",
         "graph-break-in-forward",
@@ -108,8 +108,11 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         ("numpy", "ensor("),
         words=(".data", ".item", ".tolist"),
         also=("forward",),
+        of_modules=True,
     ),
-    RuleInfo("GRD614", "running-stat-with-graph", Level.ERROR, Safety.SAFE, ("self.",), also=("forward",)),
+    RuleInfo(
+        "GRD614", "running-stat-with-graph", Level.ERROR, Safety.SAFE, ("self.",), also=("forward",), of_modules=True
+    ),
     RuleInfo("GRD701", "init-param-typo", Level.ERROR, Safety.SAFE, ("init", ".apply(")),
     RuleInfo("GRD702", "init-uses-global", Level.ERROR, Safety.UNSAFE, ("init", ".apply(")),
     RuleInfo("GRD703", "require-grad-typo", Level.ERROR, Safety.SAFE, ("require_grad",)),
@@ -121,7 +124,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         ("optim", "backward", ".eval", ".train", "cuda", "requires_grad_", "detach_"),
     ),
     RuleInfo("GRD705", "assign-inplace-method", Level.ERROR, Safety.SAFE, ("_ =", "_=")),
-    RuleInfo("GRD706", "super-wrong-class", Level.ERROR, Safety.SAFE, ("super(",)),
+    RuleInfo("GRD706", "super-wrong-class", Level.ERROR, Safety.SAFE, ("super(",), of_modules=True),
     RuleInfo(
         "GRD707",
         "parameters-uncalled",
@@ -129,7 +132,9 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.SAFE,
         words=tuple(f".{prefix}{name}" for prefix in ("", "named_") for name in _OF_A_MODULE),
     ),
-    RuleInfo("GRD708", "undefined-self-attr", Level.ERROR, Safety.UNSAFE, ("self.",), also=("__init__",)),
+    RuleInfo(
+        "GRD708", "undefined-self-attr", Level.ERROR, Safety.UNSAFE, ("self.",), also=("__init__",), of_modules=True
+    ),
 )
 
 # The linter's own, reported by the engine and where suppressions are read; the first two cannot be deselected.

@@ -15,6 +15,8 @@ from gradlint.walk import Tree, walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gradlint.names import Names
 
 _TORCH_MODULE = re.compile(r"^torch\.nn\.[A-Z]\w*$|^torch\.ao\.nn\.[\w.]+\.[A-Z]\w*$")
@@ -126,22 +128,7 @@ class ModuleClasses:
 
     def is_module(self, full_name: str | None) -> bool | None:
         """Whether the class with a full name is an `nn.Module`; None when it cannot be known."""
-        return self._is_module(full_name, frozenset())
-
-    def _is_module(self, name: str | None, seen: frozenset[str]) -> bool | None:
-        if name is None or name in seen:
-            return None
-        if name in _NOT_MODULES:
-            return False
-        if _TORCH_MODULE.match(name) or name in _OTHER_MODULES:
-            return True
-        own = self.named(name)
-        elsewhere = None if own else self.project.find_class(name)
-        if own is None and elsewhere is None:
-            return False if _KNOWN_PLAIN.match(name) else None
-        bases = own.bases if own else elsewhere.bases if elsewhere else ()
-        answers = [self._is_module(base, seen | {name}) for base in bases]
-        return True if True in answers else None if None in answers else False
+        return is_module_name(full_name, self.project, self.named)
 
     def constructed(self, value: cst.BaseExpression | None) -> str | None:
         """The full name of what a call constructs or calls: `torch.nn.Linear` of `nn.Linear(3, 4)`."""
@@ -231,6 +218,29 @@ class ModuleClasses:
         method = scope.node if isinstance(scope.node, cst.FunctionDef) else None
         made = self.constructed(value)
         owner.attributes.setdefault(name, []).append(Attribute(name, kind, node, method, value, made))
+
+
+def is_module_name(
+    name: str | None,
+    project: ProjectIndex,
+    named: Callable[[str], ModuleClass | None] = lambda _: None,
+    seen: frozenset[str] = frozenset(),
+) -> bool | None:
+    """Whether the class with a full name is an `nn.Module`; None when it cannot be known.
+
+    `named` gives the classes of the file that asks, `project` those of others.
+    """
+    if name is None or name in seen:
+        return None
+    if name in _NOT_MODULES:
+        return False
+    if _TORCH_MODULE.match(name) or name in _OTHER_MODULES:
+        return True
+    found = named(name) or project.find_class(name)
+    if found is None:
+        return False if _KNOWN_PLAIN.match(name) else None
+    answers = [is_module_name(base, project, named, seen | {name}) for base in found.bases]
+    return True if True in answers else None if None in answers else False
 
 
 _REGISTERING = {
