@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 _COLLECTING = words("parameters named_parameters modules named_modules children _apply to cuda state_dict train")
 # Functions that only read what they are given.
 _READING = words("len enumerate zip range reversed list tuple print iter sum isinstance sorted min max any all map")
+_PUTTING = words("append insert extend add add_module register_module")
 _METHODS = {"ModuleList": words("append extend insert pop"), "ModuleDict": words("items keys values update pop")}
 
 
@@ -93,7 +94,7 @@ def _look(owner: ModuleClass, place: Attribute, held: HeldModules, ctx: Context)
     uses = _uses_of_attribute(owner, place, ctx)
     if variable is not None and place.method is not None:
         uses += _uses_of_variable(variable, place.method, ctx)
-    if any(_is_given_away(use, ctx) for use in uses):
+    if any(_is_given_away(use, ctx) or _is_passed_on(use, ctx) for use in uses):
         return
     elements += held.added(call for use in uses if (call := _method_call(use, ctx)) is not None)
     elements = [_followed(element, ctx) for element in elements]
@@ -162,6 +163,29 @@ def _is_given_away(use: cst.BaseExpression, ctx: Context) -> bool:
             return value is use or (isinstance(value, cst.BinaryOperation) and use in (value.left, value.right))
         if isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement, cst.Call, cst.Subscript)):
             return False
+    return False
+
+
+def _is_passed_on(use: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether a loop puts each element elsewhere (`parts.append(layer)`), or its parameters are collected by hand."""
+    element = ctx.tree.parent(use)
+    asked = ctx.tree.parent(element) if isinstance(element, cst.Subscript) and element.value is use else None
+    if isinstance(asked, cst.Attribute) and asked.attr.value == "parameters":
+        return True
+    loop = ctx.tree.enclosing(use, cst.For, cst.FunctionDef)
+    if not isinstance(loop, cst.For) or use not in ctx.tree.walk(loop.iter):
+        return False
+    each = {name.value for name in ctx.tree.below(loop.target, cst.Name)}
+    for read in ctx.tree.below(loop.body, cst.Attribute):
+        if read.attr.value == "parameters" and isinstance(read.value, cst.Name) and read.value.value in each:
+            return True
+    for given in ctx.tree.below(loop.body, cst.Arg):
+        call = ctx.tree.parent(given)
+        if not isinstance(given.value, cst.Name) or given.value.value not in each or not isinstance(call, cst.Call):
+            continue
+        method = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
+        if method in _PUTTING or ctx.classes.is_module(ctx.names.full_name(call.func)):
+            return True
     return False
 
 
