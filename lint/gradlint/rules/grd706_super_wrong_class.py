@@ -44,6 +44,9 @@ import libcst as cst
 from gradlint.model import Level, Safety
 from gradlint.rule import Context, checks
 
+#: What every module inherits from.
+ROOT = "torch.nn.Module"
+
 
 @checks(cst.Call)
 def check(call: cst.Call, ctx: Context) -> None:
@@ -60,10 +63,11 @@ def check(call: cst.Call, ctx: Context) -> None:
     if owner.is_module is not True or other == owner.name or ctx.classes.is_module(other) is None:
         return
     related = [(owner.node, "the class it stands in")]
-    if any(other in one.bases for one in lineage):
+    bases = {base for one in lineage for base in one.bases if base is not None}
+    if other in bases or other == ROOT:
         message = f"super({ctx.code(named)}, ...) skips what the base `{ctx.code(named)}` defines"
         ctx.report(call, message, level=Level.INFO, related=related)
-    elif _bases_known(owner.bases, ctx):
+    elif _bases_known(owner.bases, ctx) and not (_below_root(bases) and other.startswith("torch.")):
         ctx.report(
             call,
             f"`{owner.node.name.value}` does not inherit from `{ctx.code(named)}`: super({ctx.code(named)}, ...) "
@@ -71,6 +75,11 @@ def check(call: cst.Call, ctx: Context) -> None:
             fix=ctx.fix(Safety.SAFE, ctx.replace(call, "super()")),
             related=related,
         )
+
+
+def _below_root(bases: set[str]) -> bool:
+    """Whether a base is one of torch's own modules, which may inherit from others of torch's."""
+    return any(base.startswith("torch.") and base != ROOT for base in bases)
 
 
 def _bases_known(bases: tuple[str | None, ...], ctx: Context) -> bool:
