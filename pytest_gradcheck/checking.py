@@ -54,7 +54,7 @@ class Checker:
         self.calls += 1
         _refuse_unknown(options)
         if not inputs or kwargs is None:
-            drawn_inputs, drawn_kwargs = self._drawn()
+            drawn_inputs, drawn_kwargs = self._drawn(subject, asked=not inputs and kwargs is None)
             inputs = inputs or drawn_inputs
             kwargs = drawn_kwargs if kwargs is None else kwargs
         parsed = self._item.config.stash[KEY]
@@ -95,9 +95,10 @@ class Checker:
         own = tuple(finding for findings in found for finding in findings)
         return replace(report, findings=(*report.findings, *own)) if own else report
 
-    def _drawn(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _drawn(self, subject: Any, asked: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the mark says; where neither it nor the call names an input, what the annotations say."""
         drawn: tuple[tuple[Any, ...], dict[str, Any]] = load("pytest_gradcheck.subjects.draw", "draw", CHECK)(
-            self._marker, seed(self._item, self._marker)
+            self._marker, seed(self._item, self._marker), subject if asked else None
         )
         return drawn
 

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from pytest_gradcheck.annotated import Spec
 from pytest_gradcheck.errors import UsageProblem
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One input to draw.
-
-    Attributes:
-        shape: Its shape.
-        kind: "float", "complex", "bool" or "int".
-        low, high: Bounds of whole numbers, both inclusive.
-    """
-
-    shape: tuple[int, ...]
-    kind: str = "float"
-    low: int = 0
-    high: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.shape}" + ("" if self.kind == "float" else f" of {self.kind}")
 
 
 def arguments(text: str, option: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

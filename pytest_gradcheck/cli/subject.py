@@ -9,14 +9,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_gradcheck.cli import annotated, literals, targets
-from pytest_gradcheck.cli.literals import Spec
+from pytest_gradcheck import annotated
+from pytest_gradcheck.annotated import Spec
+from pytest_gradcheck.cli import literals, targets
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker, accepts_no_init, check_constructor
 from pytest_gradcheck.model.session import Entry, SessionReport
 from pytest_gradcheck.render import document
-from pytest_gradcheck.signatures import signature
 
 #: What annotations call the batch's dimension.
 BATCH = ("batch", "batch_size", "b", "B", "n", "N")
@@ -95,7 +95,7 @@ def inputs(
     if chosen.input:
         return [literals.spec(text) for text in chosen.input], None
     usual = {} if batch is None else dict.fromkeys(BATCH, batch)
-    known = usual | annotated.sizes_of(subject, _bound(target, marker)) | dict(map(literals.dimension, chosen.dim))
+    known = usual | annotated.sizes_of(subject, _arguments(target, marker)) | dict(map(literals.dimension, chosen.dim))
     found, sizes = annotated.infer(getattr(subject, "forward", subject), known)
     used = ", ".join(f"{name}={size}" for name, size in sizes.items() if name in _named(subject))
     shapes = ", ".join(f"{name} {spec}" for name, spec in found.items())
@@ -106,14 +106,10 @@ def draw(specs: Sequence[Spec], seed: int) -> tuple[Any, ...]:
     """Tensors of these shapes, the same for the same seed."""
     import torch
 
+    from pytest_gradcheck.subjects.draw import drawn_as
+
     source = torch.Generator().manual_seed(seed)
-    draws: dict[str, Callable[[Spec], Any]] = {
-        "float": lambda spec: torch.randn(spec.shape, generator=source),
-        "complex": lambda spec: torch.randn(spec.shape, generator=source, dtype=torch.complex64),
-        "bool": lambda spec: torch.randint(0, 2, spec.shape, generator=source).bool(),
-        "int": lambda spec: torch.randint(spec.low, spec.high + 1, spec.shape, generator=source),
-    }
-    return tuple(draws[spec.kind](spec) for spec in specs)
+    return tuple(drawn_as(spec, source) for spec in specs)
 
 
 def outputs(chosen: argparse.Namespace) -> list[Path]:
@@ -167,16 +163,9 @@ def _made(name: str, maker: Callable[..., Any], marker: Marker) -> Any:
         ) from error
 
 
-def _bound(target: Any, marker: Marker) -> dict[str, Any]:
+def _arguments(target: Any, marker: Marker) -> dict[str, Any]:
     """Constructor arguments by the names of their parameters, defaults included."""
-    if not isinstance(target, type):
-        return {}
-    try:
-        bound = signature(target).bind(*(marker.init or ()), **(marker.init_kwargs or {}))
-    except (TypeError, ValueError):
-        return {}
-    bound.apply_defaults()
-    return dict(bound.arguments)
+    return annotated.bound(target, marker.init or (), marker.init_kwargs) if isinstance(target, type) else {}
 
 
 def _named(subject: Any) -> str:

@@ -8,21 +8,26 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_gradcheck.annotated import Spec, inputs_of
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.marker import Marker, is_shape
 from pytest_gradcheck.numerics.directions import generator
 
 
-def draw(marker: Marker, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The positional and keyword inputs that a marker specifies.
+def draw(marker: Marker, seed: int, subject: Any = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The positional and keyword inputs that a marker specifies, or else the subject's annotations.
 
     Shapes become tensors of the default dtype, from N(0, 1) or uniform inside the marker's domain; the same seed gives
     the same numbers.
 
     Raises:
-        UsageProblem: `inputs=` raised, or returned something that is not a tuple or a tensor.
+        UsageProblem: `inputs=` raised, or returned something that is not a tuple or a tensor; or a dimension of an
+            annotation cannot be worked out.
     """
     source = generator(seed, "inputs")
+    if subject is not None and not marker.has_inputs and not marker.kwargs:
+        specs = inputs_of(subject, marker.init or (), marker.init_kwargs)
+        return tuple(drawn_as(spec, source, marker.domain) for spec in specs), {}
     kwargs = {name: _drawn(spec, marker, source) for name, spec in (marker.kwargs or {}).items()}
     if marker.make_inputs is None:
         return tuple(_drawn(spec, marker, source) for spec in marker.inputs), kwargs
@@ -35,6 +40,18 @@ def draw(marker: Marker, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if not isinstance(made, (tuple, list)):
         raise UsageProblem(f"gradcheck: inputs= must return a tuple of inputs, not {type(made).__name__}")
     return tuple(made), kwargs
+
+
+def drawn_as(spec: Spec, source: torch.Generator, domain: tuple[float, float] | None = None) -> torch.Tensor:
+    """A tensor of a shape and kind: floats from N(0, 1), or uniform inside a domain; whole numbers within bounds."""
+    if spec.kind == "float" and domain is not None:
+        low, high = domain
+        return low + (high - low) * torch.rand(spec.shape, generator=source)
+    if spec.kind == "bool":
+        return torch.randint(0, 2, spec.shape, generator=source).bool()
+    if spec.kind == "int":
+        return torch.randint(spec.low, spec.high + 1, spec.shape, generator=source)
+    return torch.randn(spec.shape, generator=source, dtype=torch.complex64 if spec.kind == "complex" else None)
 
 
 def construct(target: Any, marker: Marker) -> Any:
@@ -68,10 +85,7 @@ def build(returned: Any, marker: Marker) -> Any:
 
 def _drawn(spec: Any, marker: Marker, source: torch.Generator) -> Any:
     if is_shape(spec):
-        if marker.domain is None:
-            return torch.randn(spec, generator=source)
-        low, high = marker.domain
-        return low + (high - low) * torch.rand(spec, generator=source)
+        return drawn_as(Spec(spec), source, marker.domain)
     if isinstance(spec, Mapping):
         return {name: _drawn(value, marker, source) for name, value in spec.items()}
     if type(spec) in (list, tuple):

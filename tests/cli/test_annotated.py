@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_gradcheck import UsageProblem
-from pytest_gradcheck.cli.annotated import infer, sizes_of
+from pytest_gradcheck.annotated import infer, sizes_of
 from tests.cli.conftest import Command
 
 
@@ -49,7 +49,8 @@ def test_free_sizes_differ_from_each_other_and_from_known_ones() -> None:
 
 @pytest.mark.parametrize("dim", ["batch n/2", "f(n)", "n+missing", "n//0"])
 def test_a_dimension_that_cannot_be_worked_out(dim: str) -> None:
-    with pytest.raises(UsageProblem, match=r"^the dimension '.*' of 'x0' cannot be worked out: give --input$"):
+    said = r"^the dimension '.*' of 'x0' cannot be worked out: give shapes, in the mark or by --input$"
+    with pytest.raises(UsageProblem, match=said):
         shapes(dim, known={"n": 4})
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 import operator
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pytest_gradcheck.cli.literals import Spec
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.signatures import signature
 
@@ -25,6 +25,25 @@ _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One input to draw.
+
+    Attributes:
+        shape: Its shape.
+        kind: "float", "complex", "bool" or "int".
+        low, high: Bounds of whole numbers, both inclusive.
+    """
+
+    shape: tuple[int, ...]
+    kind: str = "float"
+    low: int = 0
+    high: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.shape}" + ("" if self.kind == "float" else f" of {self.kind}")
 
 
 def infer(forward: Callable[..., Any], known: Mapping[str, int]) -> tuple[dict[str, Spec], dict[str, int]]:
@@ -49,6 +68,34 @@ def infer(forward: Callable[..., Any], known: Mapping[str, int]) -> tuple[dict[s
         shape = [size for token in dimensions for size in _size(token, sizes, name)]
         specs[name] = Spec(tuple(shape), kind)
     return specs, {name: size for name, size in sizes.items() if name.isidentifier()}
+
+
+def inputs_of(subject: Any, init: Sequence[Any] = (), init_kwargs: Mapping[str, Any] | None = None) -> list[Spec]:
+    """The inputs that a subject's annotations describe; none where a required parameter has no such annotation.
+
+    Args:
+        subject: A module, an `autograd.Function` class, or any callable.
+        init, init_kwargs: What a module was built with, for the names of sizes in its constructor.
+
+    Raises:
+        UsageProblem: There are annotations, but a dimension cannot be worked out.
+    """
+    forward = getattr(subject, "forward", subject)
+    try:
+        found = list(_required(forward))
+    except (UsageProblem, TypeError, ValueError):
+        return []
+    return list(infer(forward, sizes_of(subject, bound(type(subject), init, init_kwargs)))[0].values()) if found else []
+
+
+def bound(target: type, init: Sequence[Any], init_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Constructor arguments by the names of their parameters, defaults included; empty where they do not fit."""
+    try:
+        arguments = signature(target).bind(*init, **(init_kwargs or {}))
+    except (TypeError, ValueError):
+        return {}
+    arguments.apply_defaults()
+    return dict(arguments.arguments)
 
 
 def sizes_of(module: Any, arguments: Mapping[str, Any]) -> dict[str, int]:
@@ -110,7 +157,8 @@ def _size(token: str, sizes: Mapping[str, int], parameter: str) -> list[int]:
     try:
         return [_evaluated(ast.parse(name, mode="eval").body, sizes)]
     except (SyntaxError, KeyError, TypeError, ZeroDivisionError):
-        raise UsageProblem(f"the dimension {token!r} of {parameter!r} cannot be worked out: give --input") from None
+        said = f"the dimension {token!r} of {parameter!r} cannot be worked out"
+        raise UsageProblem(f"{said}: give shapes, in the mark or by --input") from None
 
 
 def _bare(token: str) -> str:
