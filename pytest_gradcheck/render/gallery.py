@@ -93,7 +93,10 @@ class Gallery:
         found = check.sweep if check and check.sweep else report.sweep
         assert found is not None
         drawn = self._sweeps.draw(found, self._frame("sweep", tuple(report.settings.bands)))
-        return Picture(Markup(drawn), f"Error against step, along {found.where}", _SWEEP)
+        # Of a check that fails in its second order alone, what can be drawn is the first.
+        first = check is None and any(tensor.verdict is Verdict.WRONG for tensor in report.second_order)
+        order = ", of the first derivative" if first else ""
+        return Picture(Markup(drawn), f"Error against step{order}, along {found.where}", _SWEEP)
 
     def _elements(self, report: Report, check: TensorCheck) -> Iterator[Picture]:
         if check.elements is None or not check.elements.positions:
@@ -101,7 +104,7 @@ class Gallery:
         scale = elements.largest_of(check.elements)
         low = report.settings.bands[0]
         scatter = self._scatters.draw(check.elements, check.name, low, self._frame("scatter", ()))
-        caption = f"Autograd against numeric, {check.name}; 1 is {scale:.3g}"
+        caption = f"Autograd against numeric, {check.name}; axes in units of {scale:.3g}, its largest element"
         yield Picture(Markup(scatter), caption, _SCATTER, wide=False)
         real = max(check.elements.positions) < math.prod(check.shape)
         shape = check.shape if real else (*check.shape, 2)  # real and imaginary parts are the last axis

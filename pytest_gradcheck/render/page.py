@@ -79,7 +79,7 @@ def _shown(entry: Entry, number: int, gallery: Gallery) -> Shown:
     if isinstance(report, Report):
         title, headline = report.subject, text.headline(report)
         errors = [check.relative_error for check in (*report.tensors, *report.second_order)]
-        figure = number_of(max((e for e in errors if not math.isnan(e)), default=math.nan), 1)
+        figure = f"error {number_of(max((e for e in errors if not math.isnan(e)), default=math.nan), 1)}"
     elif isinstance(report, TrainingReport):
         title, headline = report.model, training_text.headline(report)
         figure = f"loss {number_of(report.loss[-1])}" if report.loss else ""

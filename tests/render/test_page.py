@@ -213,6 +213,18 @@ def test_the_worst_tensor_that_was_measured_by_elements_is_pictured() -> None:
     assert "Autograd against numeric, weight" in captions(replace(gradient(), tensors=(projected, tensor("weight"))))
 
 
+def test_what_fails_in_the_second_order_alone_is_pictured_as_the_first_derivative() -> None:
+    wrong = replace(tensor("input0", Verdict.WRONG), elements=None, sweep=None)
+    assert "Error against step, of the first derivative, along" in captions(replace(gradient(), second_order=(wrong,)))
+    assert "Error against step, along a random direction" in captions(gradient())
+
+
+def test_the_numbers_of_an_entry_say_what_they_are() -> None:
+    page = of_report(gradient()).text
+    assert "error 3.1e-13" in page
+    assert "Autograd against numeric, input0; axes in units of 2.4, its largest element" in page
+
+
 def test_bands_of_its_own() -> None:
     other = replace(gradient(), settings=replace(gradient().settings, bands=(1e-8, 1e-2)))
     both = page_of(Entry("a", "gradient", "passed", gradient()), Entry("b", "gradient", "passed", other))
