@@ -221,7 +221,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"the tables into docs/{PAGE.name}")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    lines = [page.machine(f"torch {torch.__version__}", f"on {chosen.threads} thread{'s' if chosen.threads != 1 else ''}")]
+    threads = f"on {chosen.threads} thread{'s' if chosen.threads != 1 else ''}"
+    lines = [page.machine(f"torch {torch.__version__}", threads)]
     for case in CASES[1:] if chosen.quick else CASES:
         print(case.name)
         rows = []
