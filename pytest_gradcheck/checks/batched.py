@@ -7,7 +7,7 @@ stand-in can be put.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -16,13 +16,10 @@ from pytest_gradcheck.checks.groups import Groups
 from pytest_gradcheck.numerics.comparison import PROOF
 from pytest_gradcheck.numerics.directions import generator
 from pytest_gradcheck.numerics.stencil import Derivative, Line, richardson
-from pytest_gradcheck.subjects.subject import Leaf, Moves
+from pytest_gradcheck.subjects.subject import Leaf, Moves, Stack
 
-#: A method of a subject's batch: the leaf, its values in rows, the outputs at the point of the check, the cotangents,
-#: and what the rows move.
-Evaluate = Callable[
-    [Leaf, torch.Tensor, Sequence[torch.Tensor], Sequence[torch.Tensor], "Moves | None"], "torch.Tensor | None"
-]
+#: A method of a subject's batch.
+Evaluate = Callable[[Stack], "torch.Tensor | None"]
 #: Numbers that the outputs of one batch may hold: 8 MB in float64. Less costs calls, more leaves the cache.
 ROOM = 1 << 20
 #: Numbers that one batch of a leaf's values may hold: 32 MB. Few of them are read where rows move one element each.
@@ -175,7 +172,7 @@ class Rows:
         shaped = values.reshape(-1, *leaf.real().shape)
         stacked = torch.view_as_complex(shaped) if leaf.tensor.is_complex() else shaped
         versions = self._values._version, self._own._version
-        found = evaluate(leaf, stacked, context.baseline, context.cotangents, moves)
+        found = evaluate(Stack(leaf, stacked, context.baseline, context.cotangents, moves))
         context.subject.calls += 0 if found is None else len(stacked)
         written = versions != (self._values._version, self._own._version)
         if written:

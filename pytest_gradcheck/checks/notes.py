@@ -7,6 +7,7 @@ from collections import Counter
 from pytest_gradcheck.checks.base import Context, names
 from pytest_gradcheck.checks.measure import Comparison
 from pytest_gradcheck.checks.nearby import JITTER
+from pytest_gradcheck.checks.probes import Probe
 from pytest_gradcheck.model import Finding
 from pytest_gradcheck.numerics.comparison import Judgement
 from pytest_gradcheck.subjects.observe import backward_name, functions
@@ -27,16 +28,20 @@ def precision(leaf: Leaf, judgement: Judgement) -> Finding:
     )
 
 
-def outside(leaf: Leaf, comparison: Comparison) -> Finding:
+def outside(comparison: Comparison) -> Finding:
     """A kink that autograd's value is no slope of."""
     i, corner = min(comparison.corners.items())
-    position = comparison.probes[i].position
-    where = f"{leaf.name}{list(leaf.index(position))}" if position is not None else f"a line through {leaf.name}"
     message = (
-        f"{where} is a kink: slopes {corner.low:.6g} to {corner.high:.6g}; autograd's "
+        f"{_place(comparison.probes[i])} is a kink: slopes {corner.low:.6g} to {corner.high:.6g}; autograd's "
         f"{float(comparison.autograd[i]):.6g} lies outside of them"
     )
     return Finding("kink", "info", message)
+
+
+def _place(probe: Probe) -> str:
+    if probe.position is None:
+        return f"a line through {probe.leaf.name}"
+    return f"{probe.leaf.name}{list(probe.leaf.index(probe.position))}"
 
 
 def hidden(leaf: Leaf, excuses: set[str]) -> Finding:
@@ -53,15 +58,10 @@ def hidden(leaf: Leaf, excuses: set[str]) -> Finding:
     )
 
 
-def excused(context: Context, leaf: Leaf, comparison: Comparison) -> Finding:
+def excused(context: Context, comparison: Comparison) -> Finding:
     """Probes that had no derivative to compare with."""
     kinds = Counter(comparison.excuses.values())
     first = comparison.probes[min(comparison.excuses)]
-    where = (
-        f"{leaf.name}{list(leaf.index(first.position))}"
-        if first.position is not None
-        else f"a line through {leaf.name}"
-    )
     kind = kinds.most_common(1)[0][0]
     said = {
         "kink": "is a kink: autograd's value is a subgradient there, which is right"
@@ -71,12 +71,12 @@ def excused(context: Context, leaf: Leaf, comparison: Comparison) -> Finding:
         "jump": "is a jump of the function: it has no derivative there to compare with",
         "domain edge": "lies at the edge of the domain: there is no finite derivative to compare with",
     }[kind]
-    count = f" (and {len(comparison.excuses) - 1} more)" if len(comparison.excuses) > 1 else ""
+    place = _place(first) + (f" (and {len(comparison.excuses) - 1} more)" if len(comparison.excuses) > 1 else "")
     if "kinks" not in kinds or context.subject.function is not None or not functions(context.subject):
-        return Finding(kind.replace(" ", "-"), "info", f"{where}{count} {said}")
+        return Finding(kind.replace(" ", "-"), "info", f"{place} {said}")
     # Between a module's kinks a custom Function's own wrong slope looks the same; alone it would be found.
     own = names([function.__name__ for function in functions(context.subject)])
-    return Finding("kinks", "warning", f"{where}{count} {said}; check {own} alone, where one kink decides")
+    return Finding("kinks", "warning", f"{place} {said}; check {own} alone, where one kink decides")
 
 
 def non_finite(context: Context) -> Finding:

@@ -143,12 +143,12 @@ def _alone(
     if judgement.imprecise:
         findings.append(notes.precision(leaf, judgement))
     if pointed is not None and pointed.corners and wrong:
-        findings.append(notes.outside(leaf, pointed))
+        findings.append(notes.outside(pointed))
     hidden = small.undecided(context, comparison) if elementwise and not wrong else []
     if hidden:
         findings.append(small.note(leaf, comparison, hidden))
     if comparison.excuses:
-        findings.append(notes.excused(context, leaf, comparison))
+        findings.append(notes.excused(context, comparison))
     elif comparison.probes and not comparison.autograd.any() and not comparison.numeric.any():
         findings.append(notes.no_power(leaf))
     check = TensorCheck(

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from pytest_gradcheck.cli import literals, subject
+from pytest_gradcheck.cli.parser import command
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.settings import validate
@@ -25,8 +26,7 @@ OPTIONS = {
 
 def add(commands: Any) -> None:
     """Registers the command."""
-    said = "check the gradients of a layer, an autograd.Function or a function"
-    own: argparse.ArgumentParser = commands.add_parser("check", help=said, description=f"{said[0].upper()}{said[1:]}.")
+    own = command(commands, "check", "check the gradients of a layer, an autograd.Function or a function")
     subject.add_options(own)
     own.add_argument("--kwargs", metavar="ARGS", help="keyword arguments of the forward, such as 'scale=2.0'")
     for name, text in OPTIONS.items():

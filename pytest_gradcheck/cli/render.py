@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pytest_gradcheck.cli.parser import command
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.render import document
 
 
 def add(commands: Any) -> None:
     """Registers the command."""
-    said = "make the HTML page of a JSON report"
-    own: argparse.ArgumentParser = commands.add_parser("render", help=said, description=f"{said[0].upper()}{said[1:]}.")
+    own = command(commands, "render", "make the HTML page of a JSON report")
     own.add_argument("report", type=Path, metavar="REPORT.json")
     own.add_argument("-o", "--output", type=Path, metavar="FILE.html", help="default: beside the JSON")
     own.set_defaults(run=run)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_gradcheck.cli import subject
+from pytest_gradcheck.cli.parser import command
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.lazy import load
 
@@ -42,8 +43,7 @@ class Drawn:
 
 def add(commands: Any) -> None:
     """Registers the command."""
-    said = "smoke-train a model for a few steps"
-    own: argparse.ArgumentParser = commands.add_parser("train", help=said, description=f"{said[0].upper()}{said[1:]}.")
+    own = command(commands, "train", "smoke-train a model for a few steps")
     subject.add_options(own)
     own.add_argument("--steps", type=int, default=20, help="steps to train (default 20)")
     own.add_argument("--lr", type=float, default=0.01, help="learning rate (default 0.01)")

@@ -12,7 +12,7 @@ from pytest_gradcheck.subjects.decomposed import Decomposed
 from pytest_gradcheck.subjects.forward import Forward
 from pytest_gradcheck.subjects.single_moves import SingleMoves
 from pytest_gradcheck.subjects.state import Held
-from pytest_gradcheck.subjects.subject import Leaf, Moves
+from pytest_gradcheck.subjects.subject import Stack
 
 
 class Batch:
@@ -30,50 +30,16 @@ class Batch:
         self._forward = forward
         self._held = held
 
-    def objectives(
-        self,
-        leaf: Leaf,
-        values: torch.Tensor,
-        baseline: Sequence[torch.Tensor],
-        cotangents: Sequence[torch.Tensor],
-        moves: Moves | None = None,
-    ) -> torch.Tensor | None:
-        """`Re <v, f - baseline>` with the leaf at every row of `values`: the sum of its `terms`.
+    def objectives(self, stack: Stack) -> torch.Tensor | None:
+        """`Re <v, f - baseline>` with the leaf at every row: the sum of its `terms`; float64, shape (n,)."""
+        return self._mapped(stack, _sums(stack.baseline, stack.cotangents))
 
-        Returns:
-            float64, shape (n,), or None where this subject cannot be evaluated in a batch.
-        """
-        return self._mapped(leaf, values, moves, _sums(baseline, cotangents))
+    def terms(self, stack: Stack) -> torch.Tensor | None:
+        """`v * (f - baseline)` for every output element; float64, shape (n, real numbers in all outputs)."""
+        return self._mapped(stack, lambda outputs: products(outputs, stack.baseline, stack.cotangents))
 
-    def terms(
-        self,
-        leaf: Leaf,
-        values: torch.Tensor,
-        baseline: Sequence[torch.Tensor],
-        cotangents: Sequence[torch.Tensor],
-        moves: Moves | None = None,
-    ) -> torch.Tensor | None:
-        """`v * (f - baseline)` for every output element, with the leaf at every row of `values`.
-
-        Args:
-            leaf: The leaf to replace.
-            values: Its values; shape (n, *leaf.shape).
-            baseline: The outputs at the point of the check.
-            cotangents: One per output.
-            moves: What the rows move, where that is one element each.
-
-        Returns:
-            float64, shape (n, real numbers in all outputs), or None where this subject cannot be evaluated in a batch.
-        """
-        return self._mapped(leaf, values, moves, lambda outputs: products(outputs, baseline, cotangents))
-
-    def _mapped(
-        self,
-        leaf: Leaf,
-        values: torch.Tensor,
-        moves: Moves | None,
-        reduce: Callable[[list[torch.Tensor]], torch.Tensor],
-    ) -> torch.Tensor | None:
+    def _mapped(self, stack: Stack, reduce: Callable[[list[torch.Tensor]], torch.Tensor]) -> torch.Tensor | None:
+        leaf, values, moves = stack.leaf, stack.values, stack.moves
         if not self._forward.takes(leaf.tensor):
             return None
         buffers = self._held.written

@@ -71,28 +71,32 @@ class Moves(NamedTuple):
     by: torch.Tensor
 
 
+class Stack(NamedTuple):
+    """Many values of a leaf, and what the outputs are compared and paired with.
+
+    Attributes:
+        leaf: The leaf to replace.
+        values: Its values; shape (n, *leaf.shape).
+        baseline: The outputs at the point of the check.
+        cotangents: One per output.
+        moves: What the rows of `values` move, where that is one element each.
+    """
+
+    leaf: Leaf
+    values: torch.Tensor
+    baseline: Sequence[torch.Tensor]
+    cotangents: Sequence[torch.Tensor]
+    moves: Moves | None = None
+
+
 class Batch(Protocol):
-    """Many evaluations at once; `moves` says what the rows of `values` move, where that is one element each."""
+    """Many evaluations at once; None where the subject cannot be evaluated in a batch."""
 
-    def objectives(
-        self,
-        leaf: Leaf,
-        values: torch.Tensor,
-        baseline: Sequence[torch.Tensor],
-        cotangents: Sequence[torch.Tensor],
-        moves: Moves | None = None,
-    ) -> torch.Tensor | None:
-        """`Re <v, f - baseline>` at every row of `values`; None where the subject cannot be evaluated in a batch."""
+    def objectives(self, stack: Stack) -> torch.Tensor | None:
+        """`Re <v, f - baseline>` at every row of the stack; float64, shape (n,)."""
 
-    def terms(
-        self,
-        leaf: Leaf,
-        values: torch.Tensor,
-        baseline: Sequence[torch.Tensor],
-        cotangents: Sequence[torch.Tensor],
-        moves: Moves | None = None,
-    ) -> torch.Tensor | None:
-        """What `objectives` sums, by row and output element; None where it is None."""
+    def terms(self, stack: Stack) -> torch.Tensor | None:
+        """What `objectives` sums; float64, shape (n, real numbers in all outputs)."""
 
 
 class Gradients(NamedTuple):
