@@ -73,7 +73,7 @@ RULES: Final[tuple[RuleInfo, ...]] = (
         Safety.UNSAFE,
         ("ross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss", "BCE"),
     ),
-    RuleInfo("GRD408", "functional-dropout", Level.ERROR, Safety.SAFE, ("dropout",)),
+    RuleInfo("GRD408", "functional-dropout", Level.ERROR, Safety.SAFE, ("dropout", "Dropout")),
     RuleInfo("GRD409", "loss-rewrapped", Level.ERROR, Safety.UNSAFE, ("requires_grad",)),
     RuleInfo("GRD410", "loss-ctor-with-data", Level.ERROR, Safety.SAFE, ("Loss",)),
     RuleInfo("GRD411", "no_grad-uncalled", Level.ERROR, Safety.SAFE, ("_grad", "inference_mode", "anomaly")),

@@ -1,12 +1,13 @@
-"""`F.dropout` in a module without `training`, so that it drops in evaluation too.
+"""`F.dropout` in a module without `training`, or `nn.Dropout` made on the spot: it drops in evaluation too.
 
 ## What it does
 Reports `functional.dropout`, `dropout1d`, `dropout2d` and `dropout3d` in the methods of an `nn.Module` without the
-argument `training`. Silent under a test of `training`, with p=0, and where `training=True` is written (Monte Carlo
-dropout on purpose) or the name of the class or method says so.
+argument `training`, and `nn.Dropout(0.5)(x)`, made there and applied at once. Silent under a test of `training`, with
+p=0, and where `training=True` is written (Monte Carlo dropout on purpose) or the name of the class or method says so.
 
 ## Why is this bad
-The default is `training=True`, whatever `model.eval()` says: with p=0.5 half of the activations are zeroed at
+The default is `training=True`, whatever `model.eval()` says, and so is the mode of a new `nn.Dropout`, which `eval()`
+reaches only where `__init__` has registered it: with p=0.5 half of the activations are zeroed at
 inference as well, the outputs are random, and two calls with one input disagree.
 
 ## Example
@@ -24,7 +25,8 @@ class Net(nn.Module):
 ```
 
 ## Fix safety
-Safe: in training nothing changes, and evaluation becomes what `model.eval()` asks for.
+Safe: in training nothing changes, and evaluation becomes what `model.eval()` asks for. A module that is made on the
+spot gets no fix: it belongs into `__init__`.
 
 ## References
 - https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
@@ -44,18 +46,26 @@ from gradlint.semantics.layer_values import argument
 from gradlint.walk import walk
 
 _DROPOUTS = frozenset(f"torch.nn.functional.dropout{size}" for size in ("", "1d", "2d", "3d"))
+_MODULES = frozenset(
+    f"torch.nn.{name}"
+    for name in ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
+)
 _MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic", re.IGNORECASE)
 
 
 @checks(cst.Call)
 def check(call: cst.Call, ctx: Context) -> None:
-    """Look at every functional dropout."""
+    """Look at every functional dropout, and at every module of one that is made and applied at once."""
     name = ctx.names.full_name(call.func)
-    if name not in _DROPOUTS or any(given.star for given in call.args) or argument(call, 2, "training") is not None:
+    made = name in _MODULES and _is_applied(call, ctx)
+    if not made and (name not in _DROPOUTS or argument(call, 2, "training") is not None):
+        return
+    given_rate = argument(call, 0 if made else 1, "p")
+    if any(given.star for given in call.args) or number(given_rate, ctx.names) == 0:
         return
     method = ctx.tree.enclosing(call, cst.FunctionDef)
     owner = ctx.classes.enclosing(call)
-    if method is None or owner is None or not owner.is_module or number(argument(call, 1, "p"), ctx.names) == 0:
+    if method is None or owner is None or not owner.is_module:
         return
     first = next(iter((*method.params.posonly_params, *method.params.params)), None)
     if first is None or owner.methods.get(method.name.value) is not method or not _is_self(first, method, ctx):
@@ -64,15 +74,27 @@ def check(call: cst.Call, ctx: Context) -> None:
         return
     if _is_switched(call, ctx):
         return
+    rate = number(given_rate, ctx.names) if given_rate is not None else 0.5
+    share = f"{100 * rate:g} % of the values" if rate is not None else "values"
+    if made:
+        ctx.report(
+            call,
+            f"`{ctx.code(call.func)}` is made in `{method.name.value}`, so it is in training mode and eval() does not "
+            f"reach it: {share} are dropped in evaluation too; make it in `__init__`",
+        )
+        return
     short = (name or "").rpartition(".")[2]
-    given = number(argument(call, 1, "p"), ctx.names) if argument(call, 1, "p") is not None else 0.5
-    share = f"{100 * given:g} % of the values" if given is not None else "values"
     ctx.report(
         call,
         f"`{short}` has training=True by default: {share} are dropped in evaluation too, whatever eval() says; "
         f"pass training={first.name.value}.training",
         fix=ctx.fix(Safety.SAFE, ctx.add_keyword(call, f"training={first.name.value}.training")),
     )
+
+
+def _is_applied(call: cst.Call, ctx: Context) -> bool:
+    above = ctx.tree.parent(call)
+    return isinstance(above, cst.Call) and above.func is call
 
 
 def _is_self(first: cst.Param, method: cst.FunctionDef, ctx: Context) -> bool:

@@ -1,16 +1,14 @@
-"""A layer with weights, or a dropout, that is made in `forward`, anew in every call.
+"""A layer with weights that is made in `forward`, anew in every call.
 
 ## What it does
 Reports layers with parameters that `forward`, or a method it calls, makes and applies: `nn.Linear(8, 8)(x)`, through a
-variable, or set on `self` without a condition; and `nn.Dropout(0.5)(x)`. Silent for other layers without parameters,
-for those made once under an `if`, where the weights are read or written after, where the method asks about `training`,
-and for Monte Carlo dropout.
+variable, or set on `self` without a condition. Silent for layers without parameters, for those made once under an
+`if`, and where the weights are read or written after.
 
 ## Why is this bad
 Each call starts from new random weights, so one input gives two outputs; no optimizer sees them, so nothing is ever
 learned; `state_dict()` holds none of them. After 100 steps of training such a layer has made 100 sets of weights and
-trained 0. A new dropout is in training mode, and `eval()` reaches only modules that `__init__` has registered: its
-values are dropped in evaluation, too.
+trained 0.
 
 ## Example
 ```python
@@ -42,25 +40,18 @@ answer.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from gradlint.constants import number
 from gradlint.rule import Context, checks
 from gradlint.semantics.forward_methods import running
 from gradlint.semantics.held_modules import HeldModules
-from gradlint.semantics.layer_values import argument
 from gradlint.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradlint.semantics.module_class import ModuleClass
-
-_DROPOUT = re.compile(r"torch\.nn\.(?:Dropout[123]?d?|AlphaDropout|FeatureAlphaDropout)")
-_MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic", re.IGNORECASE)
 _MOVING = words("to cuda cpu double half float train eval requires_grad_ type_as")
 
 
@@ -73,8 +64,6 @@ def check(_: cst.Module, ctx: Context) -> None:
             for call in ctx.tree.below(method.body, cst.Call):
                 if held.has_parameters(call) and _is_made(call) and _is_applied(call, method, ctx):
                     _report(call, method, ctx)
-                elif _is_dropout(call, ctx) and not _knows_mode(method, owner, ctx):
-                    _report_dropout(call, method, ctx)
 
 
 def _report(call: cst.Call, method: cst.FunctionDef, ctx: Context) -> None:
@@ -82,30 +71,6 @@ def _report(call: cst.Call, method: cst.FunctionDef, ctx: Context) -> None:
         call,
         f"`{ctx.code(call.func)}` is made in `{method.name.value}`: every call starts from new weights, which are not "
         "in parameters(), so they are neither trained nor saved; make it in `__init__`",
-    )
-
-
-def _is_dropout(call: cst.Call, ctx: Context) -> bool:
-    """Whether a call is `nn.Dropout(p)` of `nn.Dropout(p)(x)`, with p not 0."""
-    above = ctx.tree.parent(call)
-    applied = isinstance(above, cst.Call) and above.func is call
-    return (
-        applied
-        and _DROPOUT.fullmatch(ctx.names.full_name(call.func) or "") is not None
-        and number(argument(call, 0, "p"), ctx.names) != 0
-    )
-
-
-def _knows_mode(method: cst.FunctionDef, owner: ModuleClass, ctx: Context) -> bool:
-    asked = any(node.value == "training" for node in ctx.tree.below(method.body, cst.Name))
-    return asked or _MEANT.search(owner.node.name.value) is not None or _MEANT.search(method.name.value) is not None
-
-
-def _report_dropout(call: cst.Call, method: cst.FunctionDef, ctx: Context) -> None:
-    ctx.report(
-        call,
-        f"`{ctx.code(call.func)}` is made in `{method.name.value}`: a new module is in training mode and eval() does "
-        "not reach it, so values are dropped in evaluation, too; make it in `__init__`",
     )
 
 

@@ -57,3 +57,15 @@ def test_the_defaults_that_the_rule_knows(name: str, drops: bool) -> None:
         else torch.ones(1, 64, 2)
     )
     assert bool(getattr(functional, name)(x).ne(x).any()) is drops
+
+
+class Dropped(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return nn.Dropout(0.5)(x)
+
+
+def test_a_dropout_made_in_forward_drops_in_evaluation_too() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(1000)
+    assert 400 < int((Dropped().eval()(x) == 0).sum()) < 600
+    assert int((nn.Sequential(nn.Dropout(0.5)).eval()(x) == 0).sum()) == 0

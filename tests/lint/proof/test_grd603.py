@@ -51,15 +51,3 @@ def test_a_hundred_steps_make_a_hundred_sets_of_weights_and_train_none() -> None
     assert len({id(weight) for weight in net.made}) == 100
     assert all(torch.equal(weight, first) for weight, first in zip(net.made, before, strict=True))
     assert set(net.state_dict()) == {"body.weight", "body.bias"}
-
-
-class Dropped(nn.Module):
-    def forward(self, x: Any) -> Any:
-        return nn.Dropout(0.5)(x)
-
-
-def test_a_dropout_made_in_forward_drops_in_evaluation_too() -> None:
-    torch.manual_seed(0)
-    x = torch.ones(1000)
-    assert 400 < int((Dropped().eval()(x) == 0).sum()) < 600
-    assert int((nn.Sequential(nn.Dropout(0.5)).eval()(x) == 0).sum()) == 0
