@@ -12,6 +12,7 @@ import pytest
 from _pytest._code.code import ReprFileLocation, TerminalRepr
 
 from pytest_gradcheck import marks
+from pytest_gradcheck.bad_marks import BadMark, Refused, refusal
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.marker import Marker, accepts_no_init, check_call, check_constructor, read
 from pytest_gradcheck.options import KEY
@@ -55,7 +56,7 @@ class LayerItem(pytest.Function):
 class LayerModule(pytest.Module):
     """An ordinary module whose marked layers are collected; nothing else in it is."""
 
-    def collect(self) -> Iterator[pytest.Item]:
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Items of what this module defines and marks."""
         for name, value in list(vars(self.obj).items()):
             yield from layer_items(self, name, value) or ()
@@ -76,13 +77,10 @@ def collect_file(file_path: Path, parent: pytest.Collector) -> LayerModule | Non
     return module
 
 
-def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | None:
+def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | list[Refused] | None:
     """The items of a class or function that carries the mark itself and is defined in the collected module, else None.
 
-    A marked function that is no test by its name is itself the subject.
-
-    Raises:
-        pytest.Collector.CollectError: A mark's arguments are wrong; the text has the node id.
+    A marked function that is no test by its name is itself the subject. Bad arguments of a mark are an item's error.
     """
     a_function = inspect.isfunction(target) and not collector.istestfunction(target, name)
     if not (a_function or _is_layer(target)) or not _defined_in(collector, target):
@@ -90,10 +88,10 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | Non
     own = _own(_all_marks(target))
     if not own or not _first_name(collector, name, target):
         return None
-    node = f"{collector.nodeid}::{name}"
-    markers = [_read(node, mark) for mark in own]
-    for marker in markers:
-        _check_arguments(node, target, marker)
+    try:
+        markers = [_read_of_layer(target, mark) for mark in own]
+    except UsageProblem as problem:
+        return [_refused(collector, name, problem)]
     devices: list[str | None] = [*collector.config.stash[KEY].devices] or [None]
     items = []
     for label, marker in zip(labels(markers), markers, strict=True):
@@ -104,27 +102,24 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | Non
     return items
 
 
-def nested_items(collector: Any, name: str, target: Any) -> list[LayerItem]:
-    """The items of marked classes inside of a class that pytest does not look into itself.
-
-    Raises:
-        pytest.Collector.CollectError: A mark's arguments are wrong, or it stands on a method.
-    """
+def nested_items(collector: Any, name: str, target: Any) -> list[LayerItem | Refused]:
+    """The items of marked classes inside of a class that pytest does not look into; a marked method is refused."""
     if not inspect.isclass(target) or not _defined_in(collector, target):
         return []
     if collector.istestclass(target, name) and not isinstance(collector, LayerModule):
         return []
-    found: list[LayerItem] = []
+    found: list[LayerItem | Refused] = []
     for inner, value in list(vars(target).items()):
         full = f"{name}.{inner}"
         if inspect.isclass(value) and value.__qualname__ == f"{target.__qualname__}.{inner}":
             found += layer_items(collector, full, value) or []
             found += nested_items(collector, full, value)
         elif inspect.isfunction(value) and marks.ATTRIBUTE in vars(value):
-            raise pytest.Collector.CollectError(
-                f"{collector.nodeid}::{full}: gradcheck marks a method, which needs an object to be called on: mark "
-                f"the class {target.__name__} instead"
+            said = (
+                f"gradcheck marks a method, which needs an object to be called on: mark the class {target.__name__} "
+                f"instead"
             )
+            found.append(_refused(collector, full, UsageProblem(said)))
     return found
 
 
@@ -134,7 +129,7 @@ def check_marks(collector: Any, name: str, target: Any) -> None:
     Those of a function are validated by `generate`, which knows the marks of its module and of its parameters too.
 
     Raises:
-        pytest.Collector.CollectError: A mark's arguments are wrong; the text has the node id.
+        BadMark: A mark's arguments are wrong; the text has the node id.
     """
     a_class = inspect.isclass(target) and collector.istestclass(target, name)
     if not a_class and not (inspect.isfunction(target) and collector.istestfunction(target, name)):
@@ -143,8 +138,10 @@ def check_marks(collector: Any, name: str, target: Any) -> None:
         for mark in vars(target)[marks.ATTRIBUTE]:
             pytest.mark.gradcheck(*mark.args, **mark.kwargs)(target)
         delattr(target, marks.ATTRIBUTE)
-    for mark in _own(_pytest_marks(target)) if a_class else ():
-        _read(f"{collector.nodeid}::{name}", mark)
+    try:
+        _ = [read(mark.args, mark.kwargs) for mark in _own(_pytest_marks(target)) if a_class]
+    except UsageProblem as problem:
+        raise BadMark(f"{collector.nodeid}::{name}: {problem}") from None
 
 
 def labels(markers: list[Marker]) -> list[str]:
@@ -161,9 +158,8 @@ def generate(metafunc: pytest.Metafunc) -> None:
     Raises:
         pytest.Collector.CollectError: A mark's arguments are wrong; the text has the node id.
     """
-    node = metafunc.definition.nodeid
-    markers = [_read(node, mark) for mark in _nearest(metafunc.definition)]
-    of_parameters = [_read(node, mark) for call in metafunc._calls for mark in _own(call.marks)]
+    markers = [_read_of(metafunc.definition, mark) for mark in _nearest(metafunc.definition)]
+    of_parameters = [_read_of(metafunc.definition, mark) for call in metafunc._calls for mark in _own(call.marks)]
     if len(markers) > 1:
         metafunc.fixturenames.append(WHICH)
         metafunc.parametrize(WHICH, range(len(markers)), indirect=True, ids=labels(markers))
@@ -273,20 +269,23 @@ def _nearest(item: pytest.Item) -> list[pytest.Mark]:
     return []
 
 
-def _read(node: str, mark: pytest.Mark) -> Marker:
+def _read_of(test: pytest.Item, mark: pytest.Mark) -> Marker:
     try:
         return read(mark.args, mark.kwargs)
     except UsageProblem as problem:
-        raise pytest.Collector.CollectError(f"{node}: {problem}") from None
+        raise refusal(test, mark, problem) from None
 
 
-def _check_arguments(node: str, target: Any, marker: Marker) -> None:
+def _read_of_layer(target: Any, mark: pytest.Mark) -> Marker:
+    marker = read(mark.args, mark.kwargs)
     is_module = isinstance(target, type) and issubclass(target, sys.modules["torch"].nn.Module)
-    try:
-        accepts_no_init(marker, target, is_module)
-        if not isinstance(target, type):
-            check_call(marker, target)
-        if is_module:
-            check_constructor(marker, target)
-    except UsageProblem as problem:
-        raise pytest.Collector.CollectError(f"{node}: {problem}") from None
+    accepts_no_init(marker, target, is_module)
+    if not isinstance(target, type):
+        check_call(marker, target)
+    if is_module:
+        check_constructor(marker, target)
+    return marker
+
+
+def _refused(collector: Any, name: str, problem: UsageProblem) -> Refused:
+    return Refused.of(collector, name, BadMark(f"{collector.nodeid}::{name}: {problem}"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gradcheck import collect, github, hooks, launch, options, smoke_marks, summary, workers
+from pytest_gradcheck import bad_marks, collect, github, hooks, launch, options, smoke_marks, summary, workers
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK_HELP)
     config.addinivalue_line("markers", smoke_marks.HELP)
     config.pluginmanager.register(smoke_marks.SmokeMarks(), "gradcheck-smoke")
+    config.pluginmanager.register(bad_marks.BadMarks(), "gradcheck-bad-marks")
     config.stash[KEY] = parsed = options.parse(config)
     if parsed.enabled or parsed.records:
         workers.set_up(config)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_gradcheck.bad_marks import refusal
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.settings import suggestion
 
@@ -64,7 +65,7 @@ class SmokeMarks:
                 if metafunc.definition.get_closest_marker("gradcheck"):
                     raise UsageProblem(f"a test takes either a {MARK} mark or a gradcheck mark: write two tests")
             except UsageProblem as problem:
-                raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {problem}") from None
+                raise refusal(metafunc.definition, mark, problem) from None
             metafunc.fixturenames.extend(name for name in _FIXTURES if name not in metafunc.fixturenames)
 
     @pytest.hookimpl(tryfirst=True)

@@ -51,6 +51,60 @@ def test_it_is_found_without_the_option_too(suite: Suite) -> None:
     suite(PLACES["a function"][0].format("epss=1e-4"), gradcheck=False).assert_outcomes(errors=1)
 
 
+ALONE = [place for place in PLACES if place != "a module"]
+
+
+@pytest.mark.parametrize("place", ALONE)
+def test_the_rest_of_the_file_is_collected_and_runs(suite: Suite, place: str) -> None:
+    source, node = PLACES[place]
+    others = "\n@pytest.mark.gradcheck((3,))\ndef test_marked():\n    return Swish\n\ndef test_plain(): pass\n"
+    result = suite(source.format("epss=1e-4") + others, "--continue-on-collection-errors")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines([f"{node}: gradcheck has no argument 'epss'*"])
+
+
+def test_a_test_beside_it_runs_by_its_name(suite: Suite) -> None:
+    source = PLACES["a function"][0].format("epss=1e-4") + "\ndef test_plain(): pass\n"
+    result = suite(source, "test_it.py::test_plain")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("lines", ["pytestmark = pytest.mark.{0}\n", "@pytest.mark.{0}\nclass TestC:\n"])
+@pytest.mark.parametrize("mark", ["gradcheck((3,), epss=1e-4)", "smoke_train(stepz=3)"])
+def test_a_mark_of_many_tests_is_refused_once(suite: Suite, lines: str, mark: str) -> None:
+    indent = "    " if "class" in lines else ""
+    tests = "".join(f"{indent}def test_{name}(*_): return Swish\n" for name in "abc")
+    suite(lines.format(mark) + tests).assert_outcomes(errors=1)
+
+
+def test_a_mark_on_a_method_is_refused_beside_its_siblings(suite: Suite) -> None:
+    result = suite(
+        """
+from pytest_gradcheck import marks
+
+class Holder:
+    @marks.gradcheck((3,))
+    def forward(self, x):
+        return x
+
+    @marks.gradcheck((3,))
+    class Inner(Swish): pass
+
+def test_plain(): pass
+""",
+        "--continue-on-collection-errors",
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["test_it.py::Holder.forward: gradcheck marks a method, which needs an object*"])
+
+
+def test_a_file_that_cannot_be_imported_stays_pytests_own_error(suite: Suite) -> None:
+    result = suite("@pytest.mark.gradcheck((3,), eps=undefined)\ndef test_f(): pass\ndef test_g(): pass\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E   NameError: name 'undefined' is not defined"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

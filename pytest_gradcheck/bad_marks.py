@@ -1,0 +1,55 @@
+"""A mark that cannot be read is an error of collection at what it stands on; the rest of the file is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from pytest_gradcheck.errors import UsageProblem
+
+
+class BadMark(pytest.Collector.CollectError):
+    """A mark of one test, layer or class is wrong; the text has the node id."""
+
+
+class Refused(pytest.Collector):
+    """Stands in the collection where the items of a bad mark would, and fails there: its siblings are collected."""
+
+    problem: BadMark
+
+    @classmethod
+    def of(cls, collector: Any, name: str, problem: BadMark) -> Refused:
+        """What takes the place of a thing of that name in a module or class."""
+        node: Refused = cls.from_parent(collector, name=name)
+        node.problem = problem
+        return node
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Fails with the mark's error.
+
+        Raises:
+            BadMark: Always.
+        """
+        raise self.problem
+
+
+class BadMarks:
+    """The hook that puts `Refused` in the place of a test whose mark is bad."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: Any, name: str) -> Generator[None, Any, Any]:
+        """Catches what is raised for one name of a module or class."""
+        try:
+            return (yield)
+        except BadMark as problem:
+            return Refused.of(collector, name, problem)
+
+
+def refusal(test: pytest.Item, mark: pytest.Mark, problem: UsageProblem) -> pytest.Collector.CollectError:
+    """The error of a bad mark of a test: of the test alone, or of the class or module whose mark it is."""
+    above = [other for node in test.listchain()[:-1] for other in node.own_markers]
+    inherited = any(mark is other for other in above)
+    # Raised out of the collection of the class or module it is said once, not for each of their tests.
+    return (pytest.Collector.CollectError if inherited else BadMark)(f"{test.nodeid}: {problem}")
