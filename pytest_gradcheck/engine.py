@@ -12,6 +12,7 @@ import torch
 from pytest_gradcheck.checks import CHECKS
 from pytest_gradcheck.checks.agree import explained
 from pytest_gradcheck.checks.base import Context, Deadline, Outcome
+from pytest_gradcheck.checks.mutation import Mutation, of_raising
 from pytest_gradcheck.checks.pictures import with_sweeps
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model import Finding, Report, TensorCheck, Verdict
@@ -152,7 +153,7 @@ def _answers(context: Context) -> Outcome:
     except UsageProblem:
         raise
     except Exception as error:  # noqa: BLE001  a custom backward may raise anything, and that is a result
-        return _backward_raised(context.subject, error)
+        return _backward_raised(context, error)
     for check in CHECKS:
         if check.name not in context.settings.checks:
             continue
@@ -160,17 +161,17 @@ def _answers(context: Context) -> Outcome:
             left_out.append(check.name)
             continue
         context.tell(f"check {check.name}")
-        off = any(tensor.verdict > Verdict.INCONCLUSIVE for tensor in whole.tensors)
-        if check.name == "second-order" and off:
+        context.off = [tensor for tensor in whole.tensors if tensor.verdict > Verdict.INCONCLUSIVE]
+        if check.name == "second-order" and context.off:
             continue  # the derivative of a wrong gradient says nothing new
         found = check.run(context)
         whole.tensors += found.tensors
         whole.second_order += found.second_order
-        # The second oracle confirms what finite differences found; the verdict stays theirs.
-        confirms = off and check.name == "native-forward"
-        whole.findings += [replace(f, severity="warning") for f in found.findings] if confirms else found.findings
+        whole.findings += found.findings
     if context.deadline.passed:
         whole.findings.append(_covered(context, whole.tensors, left_out))
+    # A cause before its symptoms.
+    whole.findings.sort(key=lambda finding: finding.kind != Mutation.name or finding.severity == "info")
     return whole
 
 
@@ -187,15 +188,16 @@ def _covered(context: Context, tensors: Sequence[TensorCheck], left_out: Sequenc
     return Finding("budget", "warning", said + (f"; not run: {', '.join(left_out)}" if left_out else ""))
 
 
-def _backward_raised(subject: Subject, error: Exception) -> Outcome:
+def _backward_raised(context: Context, error: Exception) -> Outcome:
     said = f"the backward raised {explained(error)}"
     checks = [
         TensorCheck(
             leaf.name, tuple(leaf.tensor.shape), float("nan"), float("inf"), Verdict.WRONG, None, 0.0, said, True
         )
-        for leaf in subject.leaves
+        for leaf in context.subject.leaves
     ]
-    return Outcome(tensors=checks, findings=[Finding("backward-raised", "error", said)])
+    written = of_raising(context) if Mutation.name in context.settings.checks else []
+    return Outcome(tensors=checks, findings=[*written, Finding("backward-raised", "error", said)])
 
 
 def _own_dtype(question: Question, resolved: Resolved) -> str:

@@ -91,7 +91,8 @@ def pull(
 ) -> list[torch.Tensor]:
     """The vjp of outputs that exist already; an output whose cotangent is None is left out, None counts as zero.
 
-    The cotangents are cloned: a backward may write into its own.
+    The cotangents are cloned: a backward may write into its own. It may also return an output of its forward, which
+    requires a gradient, where it saved one.
     """
     pairs = [(y, v.clone()) for y, v in zip(outputs, cotangents, strict=True) if v is not None and y.requires_grad]
     found: Sequence[torch.Tensor | None] = [None] * len(leaves)
@@ -99,7 +100,5 @@ def pull(
         found = torch.autograd.grad(
             [y for y, _ in pairs], leaves, [v for _, v in pairs], retain_graph=retain, allow_unused=True
         )
-    return [
-        torch.zeros_like(leaf) if value is None else value.to_dense() if value.layout != torch.strided else value
-        for leaf, value in zip(leaves, found, strict=True)
-    ]
+    dense = (value if value is None or value.layout == torch.strided else value.to_dense() for value in found)
+    return [torch.zeros_like(y) if value is None else value.detach() for y, value in zip(leaves, dense, strict=True)]

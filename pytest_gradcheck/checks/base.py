@@ -76,6 +76,8 @@ class Context:
         #: The same check beside its point, once `nearby` was asked for it, and which of its ways leads there.
         self.beside: Context | None = None
         self.way = 0
+        #: The tensors whose gradient was found to be off by the checks so far.
+        self.off: list[TensorCheck] = []
         #: Positions of the outputs without a graph; `baseline` finds them.
         self.without_graph: list[int] = []
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 
+from pytest_gradcheck.checks.agree import pull
 from pytest_gradcheck.checks.base import Context, Outcome
 from pytest_gradcheck.model import Finding
 from pytest_gradcheck.numerics.directions import generator, signed
 from pytest_gradcheck.subjects.fingerprint import Fingerprint, fingerprint, fingerprints
+from pytest_gradcheck.subjects.graph import nodes
 from pytest_gradcheck.subjects.observe import FunctionClass, Watch, functions, watched
 
 SILENT = "whatever else was computed from that tensor gets a wrong gradient, in silence"
@@ -49,6 +52,26 @@ class Mutation:
                     leaf.tensor.detach().copy_(leaf.origin)
                     watch.note("warning", f"{leaf.name} is written into during forward or backward")
         return Outcome(findings=[*findings, *dict.fromkeys(watch.findings)])
+
+
+def of_raising(context: Context) -> list[Finding]:
+    """What the custom Functions of a subject whose backward raises were seen to write into before it did.
+
+    Each gets a dense copy of its incoming gradient: torch refuses to write into an expanded one.
+    """
+    observed = functions(context.subject)
+    watch = _Contents()
+    with watched(watch, *observed), suppress(Exception):
+        outputs = context.subject.evaluate()
+        for node in nodes(outputs):
+            if getattr(node, "_forward_cls", None) in observed:
+                node.register_prehook(_dense)
+        pull([leaf.tensor for leaf in context.subject.leaves], outputs, context.cotangents)
+    return list(dict.fromkeys(watch.findings))
+
+
+def _dense(gradients: Sequence[torch.Tensor | None]) -> tuple[torch.Tensor | None, ...]:
+    return tuple(None if value is None else value.contiguous().clone() for value in gradients)
 
 
 def _in_place(context: Context, name: str) -> str:

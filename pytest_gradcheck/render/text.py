@@ -36,8 +36,11 @@ def headline(report: Report) -> str:
         return f"gradients of {report.subject} are GOOD: {_tensors(len(report.tensors))} checked, no difference found"
     errors = [finding for finding in report.findings if finding.severity == "error"]
     raised = [finding for finding in errors if finding.kind == "backward-raised"]
-    if raised or not bad:
-        return f"gradients of {report.subject} are WRONG: {(raised or errors)[0].message}"
+    # What is written into behind autograd's back explains whatever else is wrong.
+    written = [finding for finding in report.findings if finding.kind == "mutation" and finding.severity != "info"]
+    cause = (written if report.verdict is Verdict.WRONG else []) or raised or (errors if not bad else [])
+    if cause:
+        return f"gradients of {report.subject} are WRONG: {cause[0].message}"
     one, many = {
         Verdict.WRONG: ("differs from finite differences", "differ from finite differences"),
         Verdict.SUSPICIOUS: ("lies between the bands", "lie between the bands"),

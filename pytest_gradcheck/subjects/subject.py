@@ -167,6 +167,8 @@ class Subject:
         found: Sequence[torch.Tensor | None] = [None] * len(leaves)
         if pairs:
             found = _backward([y for y, _ in pairs], [v for _, v in pairs], leaves, create_graph)
+        if not create_graph:  # a backward may return an output of its forward, which requires a gradient
+            found = [None if value is None else value.detach() for value in found]
         values = [
             torch.zeros_like(leaf) if value is None else value.to_dense() if value.layout != torch.strided else value
             for leaf, value in zip(leaves, found, strict=True)

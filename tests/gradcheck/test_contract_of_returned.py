@@ -169,6 +169,79 @@ def test_mutations_are_said(backward: Any, severity: str, said: str) -> None:
     assert not check_gradients(Softmax, torch.randn(3, 4), checks=["mutation"]).findings
 
 
+def _spoils_what_others_saved(ctx: Any, *grad: Any) -> Any:
+    (x,) = ctx.saved_tensors
+    return grad[0] * Swish.backward(ctx, torch.ones_like(grad[0])) * x.div_(x)
+
+
+def _writes_and_returns_it(ctx: Any, *grad: Any) -> Any:
+    (x,) = ctx.saved_tensors
+    s = torch.sigmoid(x)
+    return grad[0].mul_(s + x * s * (1 - s))
+
+
+class Within(nn.Module):
+    """A Function inside a module, by what comes before and after it."""
+
+    def __init__(self, function: Any, around: str) -> None:
+        super().__init__()
+        self.function = function
+        self.around = around
+
+    def forward(self, x: Tensor) -> Any:
+        inside = x.tanh()  # saves its output, which the Function saves too
+        y: Tensor = self.function.apply(inside)
+        return {"alone": y, "summed": y.sum(), "beside": inside + y}[self.around]
+
+
+@pytest.mark.parametrize("around", ["alone", "summed", "beside"])
+@pytest.mark.parametrize(
+    ("backward", "into"),
+    [(_writes_and_returns_it, "its incoming gradient 0"), (_spoils_what_others_saved, "an input of its forward")],
+)
+def test_a_mutation_leads_whatever_its_symptom_is(backward: Any, into: str, around: str) -> None:
+    function = rewritten(Swish, backward, "Writes")
+    report = check_gradients(Within(function, around), torch.rand(3, 4) + 0.5)
+    assert report.verdict is Verdict.WRONG
+    assert report.findings[0].kind == "mutation"
+    said = f"gradients of Within are WRONG: the backward of Writes writes into {into}: "
+    assert str(report).startswith(said), str(report)
+
+
+def test_a_mutation_leads_before_what_second_order_and_a_second_backward_make_of_it() -> None:
+    report = check_gradients(rewritten(Softmax, _past_the_counter, "Writes"), torch.randn(3, 4))
+    assert report.verdict is Verdict.WRONG
+    assert {finding.kind for finding in report.findings} >= {"mutation", "reentrant"}
+    said = "gradients of Writes are WRONG: the backward of Writes writes into a tensor that its forward kept: "
+    assert str(report).startswith(said), str(report)
+
+
+def test_a_backward_that_raises_without_writing_is_told_by_its_exception() -> None:
+    def raises(ctx: Any, *grad: Any) -> Any:
+        raise ValueError("no such luck")
+
+    report = check_gradients(Within(rewritten(Swish, raises, "Raises"), "summed"), torch.randn(3, 4))
+    assert [finding.kind for finding in report.findings] == ["backward-raised"]
+    assert str(report).startswith("gradients of Within are WRONG: the backward raised ValueError: no such luck (")
+
+
+def test_a_backward_that_returns_what_its_forward_put_out_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    class Exponential(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            (y,) = ctx.saved_tensors
+            return y.mul_(grad[0])
+
+    check_gradients(Exponential, torch.randn(3, 4))
+    assert not [str(warning.message) for warning in recwarn]
+
+
 def test_marked_dirty_is_allowed_and_unmarked_is_not() -> None:
     def double(ctx: Any, x: Tensor, mark: bool, hide: bool) -> Any:
         if mark:

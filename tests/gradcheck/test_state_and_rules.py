@@ -192,6 +192,20 @@ def test_the_native_forward_sees_one_small_element_of_many() -> None:
     assert "the forward's own operations: input0[7] gets " in message
 
 
+def test_what_the_native_forward_confirms_is_said_with_its_numbers_once() -> None:
+    report = check_gradients(planted(Swish, lambda g: 2 * g), torch.randn(4))
+    worst = report.tensors[0].worst
+    assert worst is not None
+    ((severity, message),) = _said(report, "native-forward")
+    assert severity == "warning"
+    assert message == (
+        "the backward is not the derivative of the forward's own operations in input0; finite differences agree with "
+        "the forward's operations"
+    )
+    for number in (worst.autograd, worst.numeric):
+        assert str(report).count(f"{number:.9g}") == 1
+
+
 @pytest.mark.parametrize(
     "forward",
     [
