@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from pytest_gradcheck.model.training import Failure
+from pytest_gradcheck.training.bad_batch import bad_batch
 from pytest_gradcheck.training.sentinel import Reading, non_finite, tensor_norms
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: St
         model: With the parameters of the failing forward: the check comes before the optimizer moves them.
         state: What the forward may have changed, as it was before.
     """
-    for name, part in (("inputs", batch.inputs), ("targets", batch.targets)):
-        kind = next(filter(None, map(non_finite, _floating(part))), None)
-        if kind:
-            return Failure(step, "data", "input", kind, tensor=name)
+    spoilt = bad_batch(batch)
+    if spoilt:
+        side, kind, places = spoilt
+        return Failure(step, "data", "input", kind, tensor=side, evidence=places)
     held = bad_parameter(model) or _bad_buffer(model, state)
     if held:
         name, kind = held

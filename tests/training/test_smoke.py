@@ -12,6 +12,8 @@ from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.training import train_smoke
+from pytest_gradcheck.training.bad_batch import bad_batch
+from pytest_gradcheck.training.feed import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,6 +138,27 @@ def test_a_batch_with_nan_is_blamed_before_all_else(batches: Batches) -> None:
     assert run.failure is not None
     assert (run.failure.step, run.failure.phase, run.failure.quantity) == (1, "data", "input")
     assert (run.failure.tensor, run.failure.value) == ("inputs", "nan")
+    assert run.failure.evidence[0] == f"inputs[3] of the batch (sample 3 of {len(batches[1][0])}): 1 nan of 6"
+    assert f"\n  {run.failure.evidence[0]}\n" in str(run)
+
+
+def test_each_tensor_of_a_bad_batch_is_named_with_its_samples() -> None:
+    image, mask = torch.zeros(8, 2, 3), torch.zeros(8, 4)
+    image[2, 1] = math.nan
+    mask[1:7, 0] = math.inf
+    mask[6, 1] = math.nan
+    whole = Batch({"image": image, "mask": mask, "index": torch.arange(8)}, torch.zeros(8))
+    assert bad_batch(whole) == (
+        "inputs",
+        "nan",
+        (
+            'inputs["image"][2] of the batch (sample 2 of 8): 3 nan of 6',
+            'inputs["mask"] of the batch: 1 nan and 6 inf of 32, in 6 of 8 samples (1, 2, 3, 4, 5, ...)',
+        ),
+    )
+    scalar = Batch(torch.zeros(8), torch.tensor(-math.inf))
+    assert bad_batch(scalar) == ("targets", "inf", ("targets of the batch: 1 inf",))
+    assert bad_batch(Batch(torch.zeros(0, 3), torch.zeros(2, 0))) is None
 
 
 def test_a_weight_that_is_nan_already_is_blamed_before_the_forward(batches: Batches) -> None:

@@ -149,6 +149,7 @@ def test_a_batch_that_is_nan_is_blamed_first() -> None:
     failure = caught.value.report.failure
     assert failure is not None
     assert (failure.phase, failure.cause) == ("data", "the batch")
+    assert failure.evidence[0].startswith("inputs of the batch: ")
 
 
 def test_an_update_that_overflows_is_the_optimizers() -> None:
