@@ -215,7 +215,7 @@ class Scopes:
         value: cst.BaseExpression | None = None,
         scope: Scope | None = None,
     ) -> None:
-        if isinstance(target, cst.Name):
+        if type(target) is cst.Name:
             self._bind(target.value, kind, target, scope or self.of(target), value)
         elif isinstance(target, cst.StarredElement):
             self._bind_target(target.value, BindingKind.UNPACKING if value else kind)

@@ -54,35 +54,8 @@ def constant(expression: cst.CSTNode | None, names: Names, known: Environment | 
 
     `known` gives the values of names that the caller has bound, such as the variable of a loop it unrolls.
     """
-    if isinstance(expression, cst.Name):
-        return _name(expression, names, known or {})
-    if isinstance(expression, cst.Attribute):  # the most frequent of those that are not known
-        return UNKNOWN
-    if isinstance(expression, (cst.Integer, cst.Float, cst.SimpleString)):
-        return _literal(expression.value)
-    if isinstance(expression, cst.UnaryOperation) and isinstance(expression.operator, cst.Minus):
-        value = constant(expression.expression, names, known)
-        return -value if isinstance(value, (int, float)) else UNKNOWN
-    if isinstance(expression, cst.BinaryOperation):
-        left, right = constant(expression.left, names, known), constant(expression.right, names, known)
-        return _arithmetic(type(expression.operator), left, right)
-    if isinstance(expression, (cst.Tuple, cst.List)):
-        values = tuple(constant(element.value, names, known) for element in expression.elements)
-        starred = any(isinstance(element, cst.StarredElement) for element in expression.elements)
-        return UNKNOWN if starred or any(value is UNKNOWN for value in values) else values
-    if isinstance(expression, cst.Subscript):
-        return _item(expression, names, known)
-    if isinstance(expression, cst.Call):
-        return _call(expression, names, known)
-    if isinstance(expression, cst.IfExp):
-        test = constant(expression.test, names, known)
-        chosen = expression.body if test else expression.orelse
-        return constant(chosen, names, known) if isinstance(test, (bool, int)) else UNKNOWN
-    if isinstance(expression, cst.FormattedString):
-        return _formatted(expression, names, known)
-    if isinstance(expression, cst.Comparison):
-        return _compared(expression, names, known)
-    return UNKNOWN
+    read = _READ.get(type(expression))
+    return UNKNOWN if read is None else read(expression, names, known)
 
 
 def iterated(
@@ -133,15 +106,16 @@ def number(expression: cst.CSTNode | None, names: Names, known: Environment | No
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _literal(text: str) -> object:
+def _literal(literal: cst.Integer | cst.Float | cst.SimpleString, _: Names, __: Environment | None) -> object:
     try:
-        value: object = ast.literal_eval(text)
+        value: object = ast.literal_eval(literal.value)
     except (ValueError, SyntaxError):
         return UNKNOWN
     return value if isinstance(value, (int, float, str)) else UNKNOWN
 
 
-def _name(name: cst.Name, names: Names, known: Environment) -> object:
+def _name(name: cst.Name, names: Names, known: Environment | None) -> object:
+    known = known or {}
     if name.value in known:
         return known[name.value]
     if name.value in _WORDS:
@@ -155,6 +129,28 @@ def _name(name: cst.Name, names: Names, known: Environment) -> object:
     # A loop's names mean nothing where this one was bound; those being followed must not be asked again.
     following = {each: UNKNOWN for each, value in known.items() if value is UNKNOWN}
     return constant(binding.value, names, {**following, name.value: UNKNOWN})
+
+
+def _negated(expression: cst.UnaryOperation, names: Names, known: Environment | None) -> object:
+    value = constant(expression.expression, names, known) if type(expression.operator) is cst.Minus else UNKNOWN
+    return -value if isinstance(value, (int, float)) else UNKNOWN
+
+
+def _combined(expression: cst.BinaryOperation, names: Names, known: Environment | None) -> object:
+    left, right = constant(expression.left, names, known), constant(expression.right, names, known)
+    return _arithmetic(type(expression.operator), left, right)
+
+
+def _sequence(expression: cst.Tuple | cst.List, names: Names, known: Environment | None) -> object:
+    values = tuple(constant(element.value, names, known) for element in expression.elements)
+    starred = any(isinstance(element, cst.StarredElement) for element in expression.elements)
+    return UNKNOWN if starred or any(value is UNKNOWN for value in values) else values
+
+
+def _chosen(expression: cst.IfExp, names: Names, known: Environment | None) -> object:
+    test = constant(expression.test, names, known)
+    chosen = expression.body if test else expression.orelse
+    return constant(chosen, names, known) if isinstance(test, (bool, int)) else UNKNOWN
 
 
 def _arithmetic(kind: type[cst.BaseBinaryOp], left: object, right: object) -> object:
@@ -265,3 +261,21 @@ def compared(left: object, operation: cst.BaseCompOp, right: object) -> bool | N
     compare = _COMPARING.get(type(operation))
     numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
     return bool(compare(left, right)) if compare is not None and numbers else None
+
+
+# By the class of the node, and not one `isinstance` after the other: most expressions are none of these.
+_READ: Final[dict[type[cst.CSTNode | None], Callable[[Any, Names, Environment | None], object]]] = {
+    cst.Name: _name,
+    cst.Integer: _literal,
+    cst.Float: _literal,
+    cst.SimpleString: _literal,
+    cst.UnaryOperation: _negated,
+    cst.BinaryOperation: _combined,
+    cst.Tuple: _sequence,
+    cst.List: _sequence,
+    cst.Subscript: _item,
+    cst.Call: _call,
+    cst.IfExp: _chosen,
+    cst.FormattedString: _formatted,
+    cst.Comparison: _compared,
+}

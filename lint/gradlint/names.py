@@ -27,6 +27,7 @@ BUILTINS: Final = frozenset(dir(builtins)) | words(
     " credits display exit get_ipython help license quit reveal_type __annotations__ __builtins__ __class__ __dict__"
     " __doc__ __file__ __loader__ __module__ __name__ __package__ __path__ __qualname__ __spec__ __version__ _"
 )
+_DEFINITIONS: Final[frozenset[type[cst.CSTNode]]] = frozenset((cst.ClassDef, cst.FunctionDef))
 # Calls after which any name may exist.
 _DYNAMIC: Final = frozenset({"exec", "globals"})
 # Where torch defines a thing against where it offers it.
@@ -91,7 +92,8 @@ class Names:
         self.tree = tree
         self._module = module
         self._elsewhere = elsewhere or (lambda name: name)
-        self._full: dict[cst.CSTNode, str | None] = {}
+        # By id, because hashing a node is a call of a Python function; the node beside it keeps its id from others.
+        self._full: dict[int, tuple[cst.CSTNode, str | None]] = {}
         self._looked_up: dict[tuple[str, Scope], Reference] = {}
         self._canonical: dict[str, str] = {}
         self._selves: dict[Binding, cst.ClassDef | None] = {}
@@ -134,15 +136,16 @@ class Names:
         kind = type(expression)
         if kind is not cst.Name and kind is not cst.Attribute:
             return None
-        try:
-            return self._full[expression]
-        except KeyError:
-            self._full[expression] = None  # the answer while `x = x` asks for itself
-        self._full[expression] = found = self._resolve(expression)
+        known = self._full.get(id(expression))
+        if known is not None:
+            return known[1]
+        self._full[id(expression)] = expression, None  # the answer while `x = x` asks for itself
+        found = self._resolve(expression)
+        self._full[id(expression)] = expression, found
         return found
 
     def _resolve(self, expression: cst.CSTNode) -> str | None:
-        if isinstance(expression, cst.Attribute):
+        if type(expression) is cst.Attribute:
             base = self.full_name(expression.value)
             return None if base is None else self._offered(f"{base}.{expression.attr.value}")
         assert isinstance(expression, cst.Name)
@@ -204,7 +207,7 @@ class Names:
     def defined_name(self, definition: cst.CSTNode) -> str:
         """The full name of a class or function defined in this file."""
         parts: list[str] = []
-        for node in (definition, *self.tree.ancestors(definition)):
+        for node in (definition, *(above for above, _, _ in self.tree.climb(definition, _DEFINITIONS))):
             if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
                 if parts and isinstance(node, cst.FunctionDef):
                     parts.append("<locals>")
@@ -261,4 +264,4 @@ class Names:
 
 
 def _is_none(value: cst.BaseExpression | None) -> bool:
-    return isinstance(value, cst.Name) and value.value == "None"
+    return type(value) is cst.Name and value.value == "None"

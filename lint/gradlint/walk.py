@@ -166,13 +166,17 @@ class Tree:
         start = self._number.get(id(root))
         return list(walk(root)) if start is None else self._order[start : self._ends[start]]
 
-    def below(self, root: cst.CSTNode, kind: type[Node]) -> Sequence[Node]:
-        """The nodes of exactly this class among a node and all below it, in text order."""
+    def below(self, root: cst.CSTNode, *kinds: type[Node]) -> Sequence[Node]:
+        """The nodes of exactly these classes among a node and all below it, in text order."""
         start = self._number.get(id(root))
         if start is None:
-            return [node for node in walk(root) if type(node) is kind]
-        numbers, nodes = self._numbers(kind), self.nodes(kind)
-        return nodes[bisect_left(numbers, start) : bisect_left(numbers, self._ends[start])]
+            return [node for node in walk(root) if type(node) in kinds]  # type: ignore[misc]  # of these classes
+        found = [node for kind in kinds for node in self._between(start, self._ends[start], kind)]
+        return sorted(found, key=self.place) if len(kinds) > 1 else found
+
+    def _between(self, start: int, end: int, kind: type[Node]) -> Sequence[Node]:
+        numbers = self._numbers(kind)
+        return self.nodes(kind)[bisect_left(numbers, start) : bisect_left(numbers, end)]
 
     def _numbers(self, kind: type[cst.CSTNode]) -> list[int]:
         if kind not in self._numbers_by_kind:

@@ -104,7 +104,7 @@ def reaching(folder: Path) -> list[str]:
     for path in sources(folder):
         place = place_of(path, folder, folders)
         source = Source.decode(path.read_bytes(), str(path), module=place.module, is_package=place.is_package)
-        if source.text.strip() and able_rules(source, rules, ProjectIndex(AskedFiles(store, place))):
+        if source.text.strip() and able_rules(source, rules, ProjectIndex(AskedFiles(store, place), place.module)):
             found.append(str(path))
     return found
 

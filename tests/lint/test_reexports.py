@@ -26,3 +26,26 @@ def test_files_that_import_from_each_other_define_nothing() -> None:
     assert circle.resolve("a.x") == "a.x"
     growing = index(a={"x": "b.x.y"}, b={"x": "a.x.y"})
     assert growing.resolve("a.x") == "a.x"
+
+
+class _Recorded(dict[str, FileFacts]):
+    """Facts that remember which of them were read."""
+
+    def __init__(self, *facts: FileFacts) -> None:
+        super().__init__({one.module: one for one in facts})
+        self.read: list[str] = []
+
+    def __getitem__(self, module: str) -> FileFacts:
+        self.read.append(module)
+        return super().__getitem__(module)
+
+
+def test_what_a_file_defines_itself_is_not_looked_for_in_the_packages_above() -> None:
+    """`pkg/__init__.py` imports everything of a hundred files: none of them is read for a name of one's own."""
+    files = _Recorded(FileFacts("pkg", star_imports=("pkg.other",)), FileFacts("pkg.other", functions=frozenset("f")))
+    project = ProjectIndex(files, home="pkg.net")
+    assert project.resolve("pkg.net.make") == "pkg.net.make"
+    assert project.find_class("pkg.net.Net") is None
+    assert files.read == []
+    assert project.resolve("pkg.f") == "pkg.other.f"
+    assert ProjectIndex(files, home="pkg").resolve("pkg.other.f") == "pkg.other.f"

@@ -84,6 +84,8 @@ def test_what_is_below_a_node_is_what_a_walk_from_it_gives() -> None:
         assert list(tree.walk(root)) == everything
         for kind in (cst.Name, cst.Call, cst.FunctionDef):
             assert list(tree.below(root, kind)) == [found for found in everything if type(found) is kind]
+        several: list[cst.CSTNode] = [found for found in everything if type(found) in (cst.Name, cst.Call)]
+        assert list(tree.below(root, cst.Call, cst.Name)) == several
 
 
 def test_nodes_of_another_tree_are_walked_but_have_nothing_around_them() -> None:

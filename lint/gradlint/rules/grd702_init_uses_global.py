@@ -94,8 +94,8 @@ def _is_for_modules(function: InitFunction) -> bool:
 def _tests(fill: Fill, parameter: str, function: InitFunction, ctx: Context) -> bool:
     """Whether an `if` around the call asks about the parameter, or about a name made from it."""
     asked = {parameter}
-    for node in ctx.tree.walk(function.node.body):
-        if isinstance(node, cst.Assign) and _mentions(node.value, {parameter}):
+    for node in ctx.tree.below(function.node.body, cst.Assign):
+        if _mentions(node.value, {parameter}):
             asked |= {target.target.value for target in node.targets if isinstance(target.target, cst.Name)}
     for above in ctx.tree.ancestors(fill.node):
         if above is function.node:

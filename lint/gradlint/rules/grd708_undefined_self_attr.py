@@ -105,8 +105,7 @@ def _is_named_base(owner: ModuleClass, ctx: Context) -> bool:
 
 
 def _is_tried(use: cst.Attribute, ctx: Context) -> bool:
-    around = [above for above in ctx.tree.ancestors(use) if isinstance(above, (cst.Try, cst.FunctionDef))]
-    return bool(around) and isinstance(around[0], cst.Try)
+    return isinstance(ctx.tree.enclosing(use, cst.Try, cst.FunctionDef), cst.Try)
 
 
 def _report(use: cst.Attribute, owner: ModuleClass, names: frozenset[str], ctx: Context) -> None:

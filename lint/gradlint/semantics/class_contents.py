@@ -73,7 +73,7 @@ class _Instances:
             self._store(alias.name)
 
     def _is_self(self, value: cst.CSTNode) -> bool:
-        return isinstance(value, cst.Name) and self._names.self_class(value) is self._owner
+        return self._names.self_class(value) is self._owner
 
     def _store(self, target: cst.CSTNode) -> None:
         if isinstance(target, cst.Attribute) and self._is_self(target.value):

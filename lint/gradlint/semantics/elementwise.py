@@ -32,41 +32,40 @@ def applied(value: cst.CSTNode | None, function: str, names: Names) -> cst.BaseE
 
 def power(value: cst.CSTNode | None, names: Names) -> tuple[cst.BaseExpression, float] | None:
     """`x` and `n` of `x ** n`, `x.pow(n)`, `torch.pow(x, n)`, `x.square()`, `x.sqrt()`, `x * x` and `1 / x`."""
-    for function in _EXPONENTS.keys() & _words(value, names):
+    # Asked of every node of a function: the class itself, because `isinstance` calls Python for all others.
+    if type(value) is cst.BinaryOperation:
+        return _by_operator(value, names)
+    return _by_call(value, names) if type(value) is cst.Call else None
+
+
+def _by_operator(value: cst.BinaryOperation, names: Names) -> tuple[cst.BaseExpression, float] | None:
+    operator = type(value.operator)
+    if operator is cst.Power:
+        exponent = number(value.right, names)
+        return (value.left, exponent) if exponent is not None else None
+    if operator is cst.Multiply and _is_same(value.left, value.right):
+        return value.left, 2.0
+    if operator is cst.Divide and number(value.left, names) is not None:
+        return value.right, -1.0
+    return None
+
+
+def _by_call(value: cst.Call, names: Names) -> tuple[cst.BaseExpression, float] | None:
+    method = value.func.attr.value if isinstance(value.func, cst.Attribute) else ""
+    name = names.full_name(value.func)
+    for function in _EXPONENTS.keys() & {method, (name or "").rpartition(".")[2]}:
         inner = applied(value, function, names)
         if inner is not None:
             return inner, _EXPONENTS[function]
-    base, given = _base_and_exponent(value, names)
-    exponent_given = number(given, names) if given is not None else None
-    return (base, exponent_given) if base is not None and exponent_given is not None else None
-
-
-def _words(value: cst.CSTNode | None, names: Names) -> set[str]:
-    """The names that the function of a call may go by: that of torch's function, and that of the method."""
-    if not isinstance(value, cst.Call):
-        return set()
-    method = value.func.attr.value if isinstance(value.func, cst.Attribute) else ""
-    return {method, (names.full_name(value.func) or "").rpartition(".")[2]}
-
-
-def _base_and_exponent(
-    value: cst.CSTNode | None, names: Names
-) -> tuple[cst.BaseExpression | None, cst.BaseExpression | None]:
-    if isinstance(value, cst.BinaryOperation):
-        if isinstance(value.operator, cst.Power):
-            return value.left, value.right
-        if isinstance(value.operator, cst.Multiply) and _is_same(value.left, value.right):
-            return value.left, cst.Integer("2")
-        if isinstance(value.operator, cst.Divide) and number(value.left, names) is not None:
-            return value.right, cst.UnaryOperation(cst.Minus(), cst.Integer("1"))
-    if not isinstance(value, cst.Call):
-        return None, None
     given = [each.value for each in value.args if not each.star]
-    if names.full_name(value.func) in _POWERS and len(given) == 2:
-        return given[0], given[1]
-    method = value.func
-    is_power = isinstance(method, cst.Attribute) and method.attr.value == "pow" and len(given) == 1
-    return (method.value, given[0]) if is_power and isinstance(method, cst.Attribute) else (None, None)
+    if name in _POWERS and len(given) == 2:
+        base, power_given = given
+    elif isinstance(value.func, cst.Attribute) and method == "pow" and len(given) == 1:
+        base, power_given = value.func.value, given[0]
+    else:
+        return None
+    exponent = number(power_given, names)
+    return (base, exponent) if exponent is not None else None
 
 
 def _is_same(left: cst.BaseExpression, right: cst.BaseExpression) -> bool:

@@ -201,9 +201,9 @@ class ForwardTrace:
 
     def flow(self, value: cst.CSTNode) -> Links:
         """The links that a value has passed."""
-        if isinstance(value, cst.Name) and value.value in self._flows:
-            return self._flows[value.value]
-        if isinstance(value, cst.Call):
+        if type(value) is cst.Name:
+            return self._flows[value.value] if value.value in self._flows else opaque(value)
+        if type(value) is cst.Call:
             return self._call(value)
         if isinstance(value, cst.BinaryOperation) and self._registered.is_parameter(value.right):
             if isinstance(value.operator, cst.MatrixMultiply):

@@ -155,7 +155,7 @@ class LayerChains:
     def _builds(self, call: cst.Call) -> bool:
         """Whether a call of the file's own function makes layers, at the top level of the file or a function."""
         above = self._tree.parent(call)
-        if not isinstance(above, cst.Assign) or not isinstance(call.func, cst.Name):
+        if type(above) is not cst.Assign or type(call.func) is not cst.Name:
             return False
         links = self.values.layer(call)
         return any(link.kind is not LinkKind.OPAQUE for link in links) and len(links) > 1

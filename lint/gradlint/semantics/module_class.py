@@ -146,12 +146,9 @@ class ModuleClasses:
             if is_module:
                 return AttributeKind.LAYER
             return AttributeKind.OPAQUE if is_module is None else AttributeKind.PLAIN
-        literal = (cst.BaseNumber, cst.BaseString, cst.List, cst.Tuple, cst.Dict, cst.Set, cst.Lambda, cst.Comparison)
-        comprehension = (cst.ListComp, cst.DictComp, cst.SetComp)
         constant = isinstance(value, cst.Name) and value.value in ("True", "False", "None")
-        return (
-            AttributeKind.PLAIN if constant or isinstance(value, (*literal, *comprehension)) else AttributeKind.OPAQUE
-        )
+        plain = constant or type(value) in _PLAIN or isinstance(value, (cst.BaseNumber, cst.BaseString))
+        return AttributeKind.PLAIN if plain else AttributeKind.OPAQUE
 
     def _describe(self, node: cst.ClassDef) -> ModuleClass:
         bases = []
@@ -182,21 +179,24 @@ class ModuleClasses:
         return self._by_node[node] if node is not None else None
 
     def _collect_target(self, target: cst.BaseExpression, value: cst.BaseExpression | None) -> None:
-        if isinstance(target, (cst.Tuple, cst.List)):
-            for element in target.elements:
-                self._collect_target(element.value, None)
-        elif isinstance(target, cst.Attribute) and (owner := self._owner(target.value)):
-            self._add(owner, target.attr.value, self.kind_of(value), target, value)
+        if type(target) is cst.Attribute:
+            owner = self._owner(target.value)
+            if owner is not None:
+                self._add(owner, target.attr.value, self.kind_of(value), target, value)
+        elif isinstance(target, (cst.Tuple, cst.List)):
+            for element, given in zip(target.elements, _paired(target, value), strict=True):
+                self._collect_target(element.value, given)
 
     def _collect_call(self, call: cst.Call) -> None:
+        function = call.func
         values = [argument.value for argument in call.args]
-        if isinstance(call.func, cst.Name):
-            owner = self._owner(values[0]) if call.func.value == "setattr" and values else None
+        if type(function) is cst.Name:
+            owner = self._owner(values[0]) if function.value == "setattr" and values else None
             if owner is not None:
                 self._register(owner, AttributeKind.OPAQUE, call, values[1:])
-        elif isinstance(call.func, cst.Attribute):
-            kind = _REGISTERING.get(call.func.attr.value)
-            owner = self._owner(call.func.value) if kind is not None else None
+        elif type(function) is cst.Attribute:
+            kind = _REGISTERING.get(function.attr.value)
+            owner = self._owner(function.value) if kind is not None else None
             if kind is not None and owner is not None:
                 self._register(owner, kind, call, values)
 
@@ -218,6 +218,17 @@ class ModuleClasses:
         method = scope.node if isinstance(scope.node, cst.FunctionDef) else None
         made = self.constructed(value)
         owner.attributes.setdefault(name, []).append(Attribute(name, kind, node, method, value, made))
+
+
+def _paired(
+    target: cst.Tuple | cst.List, value: cst.BaseExpression | None
+) -> list[cst.BaseExpression] | list[None]:
+    """What each part of `a, b = x, y` gets; None each where the values are not written side by side."""
+    several = value.elements if isinstance(value, (cst.Tuple, cst.List)) else ()
+    plain = not any(isinstance(each, cst.StarredElement) for each in (*target.elements, *several))
+    if not plain or len(several) != len(target.elements):
+        return [None] * len(target.elements)
+    return [each.value for each in several]
 
 
 def is_module_name(
@@ -243,6 +254,9 @@ def is_module_name(
     return True if True in answers else None if None in answers else False
 
 
+_PLAIN = frozenset(
+    (cst.List, cst.Tuple, cst.Dict, cst.Set, cst.Lambda, cst.Comparison, cst.ListComp, cst.DictComp, cst.SetComp)
+)
 _REGISTERING = {
     "add_module": AttributeKind.LAYER,
     "register_module": AttributeKind.LAYER,

@@ -43,9 +43,13 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class ProjectIndex:
-    """The files of a project by module name."""
+    """The files of a project by module name, as one of them sees the others.
+
+    `home` is the module that asks: what it defines itself is not looked for in the packages above it.
+    """
 
     files: Mapping[str, FileFacts] = field(default_factory=dict)
+    home: str | None = None
 
     @classmethod
     def of(cls, facts: Iterable[FileFacts]) -> ProjectIndex:
@@ -88,7 +92,7 @@ class ProjectIndex:
     def _split(self, name: str) -> tuple[str | None, str]:
         module = name
         while module not in self.files:
-            module = module.rpartition(".")[0]
+            module = module.rpartition(".")[0] if module != self.home else ""
             if not module:
                 return None, name
         return module, name[len(module) + 1 :]

@@ -10,7 +10,7 @@ import libcst as cst
 from gradlint.scopes import BindingKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from gradlint.names import Names
 
@@ -35,12 +35,13 @@ class Update:
 
 def updates(method: cst.FunctionDef, names: Names) -> Iterator[Update]:
     """The updates in a method, in text order."""
-    for node in names.tree.walk(method.body):
-        if isinstance(node, cst.AugAssign) and isinstance(node.operator, cst.AddAssign):
-            name = names.self_attribute(node.target)
+    assigning: Sequence[cst.AugAssign | cst.Assign] = names.tree.below(method.body, cst.AugAssign, cst.Assign)
+    for node in assigning:
+        if isinstance(node, cst.AugAssign):
+            name = names.self_attribute(node.target) if isinstance(node.operator, cst.AddAssign) else None
             if name is not None:
                 yield Update(name, node, node.value, node.value, method)
-        elif isinstance(node, cst.Assign) and len(node.targets) == 1:
+        elif len(node.targets) == 1:
             target = node.targets[0].target
             if isinstance(target, cst.Tuple) and isinstance(node.value, cst.Call):
                 yield from _by_function(node, target, node.value, names)
