@@ -12,6 +12,7 @@ from typing import Any
 from pytest_gradcheck import annotated
 from pytest_gradcheck.annotated import Spec
 from pytest_gradcheck.cli import literals, targets
+from pytest_gradcheck.cli import makers as model_makers
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.marker import Marker, accepts_no_init, check_constructor
@@ -59,9 +60,11 @@ def factory(chosen: argparse.Namespace, marker: Marker, makers: bool = False) ->
     construct = load("pytest_gradcheck.subjects.draw", "construct", "a smoke run" if makers else "a gradient check")
     import torch
 
+    if makers:
+        model_makers.refuse(chosen.target, target)
     if not isinstance(target, type):
-        if makers and not isinstance(target, torch.nn.Module) and callable(target):
-            return target, lambda: _made(chosen.target, target, marker)
+        if makers and not isinstance(target, torch.nn.Module):
+            return target, lambda: model_makers.made(chosen.target, target, marker)
         if marker.has_init:
             raise UsageProblem(f"{chosen.target} is no class: --init builds an nn.Module class")
         return target, lambda: target
@@ -151,16 +154,6 @@ def publish(chosen: argparse.Namespace, report: Any, kind: str, started: float, 
         except OSError as error:
             raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
         print(f"wrote {path}")  # noqa: T201
-
-
-def _made(name: str, maker: Callable[..., Any], marker: Marker) -> Any:
-    """What a function returns that makes models."""
-    try:
-        return maker(*(marker.init or ()), **(marker.init_kwargs or {}))
-    except Exception as error:
-        raise UsageProblem(
-            f"{name} raised {type(error).__name__}: {error}; it is called for the model, with the arguments of --init"
-        ) from error
 
 
 def _arguments(target: Any, marker: Marker) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _module(name: str, said: str | None = None) -> ModuleType:
             f"there is no module {error.name!r}{suggestion(missing, _siblings(parent))}; modules are looked for in "
             f"{Path.cwd()}, its src/, and where packages are installed"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(said, error) from error
 
 
@@ -75,7 +75,7 @@ def _file(path: Path) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[path.stem]
         raise _broken(str(path), error) from error
     return module
@@ -105,7 +105,7 @@ def _siblings(parent: str) -> list[str]:
     return [module.name for module in pkgutil.iter_modules(folders)]
 
 
-def _broken(name: str, error: Exception) -> UsageProblem:
+def _broken(name: str, error: BaseException) -> UsageProblem:
     if isinstance(error, ModuleNotFoundError) and error.name in {"torch", "numpy"}:
         return UsageProblem(f"{name} needs {error.name}, which is not installed: {INSTALL}")
     last = traceback.extract_tb(error.__traceback__)[-1]

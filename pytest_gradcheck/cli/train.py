@@ -107,8 +107,6 @@ def _with_targets(model: Any, inputs: list[tuple[Any, ...]], chosen: argparse.Na
     """
     import torch
 
-    if not isinstance(model, torch.nn.Module):
-        raise UsageProblem(f"{chosen.target} is no nn.Module: there is nothing to train")
     shapes = ", ".join(str(tuple(value.shape)) for value in inputs[0])
     try:
         with torch.no_grad():

@@ -19,6 +19,9 @@ from pytest_gradcheck.errors import UsageProblem
 #: Folders of code that a user's exception may pass through, but cannot be mended in.
 LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
 
+#: Characters up to which a message shows a value rather than its type.
+_LINE = 60
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -68,7 +71,7 @@ def resolve(subject: Any) -> Resolved:
         return Resolved(name, lambda module: getattr(module, method), owner, (), None, where(subject))
     if not callable(subject):
         raise UsageProblem(
-            f"cannot check the gradient of {subject!r}: a subject is an autograd.Function class, an nn.Module or "
+            f"cannot check the gradient of {_shown(subject)}: a subject is an autograd.Function class, an nn.Module or "
             f"another callable"
         )
     return Resolved(_name(subject), lambda _: subject, None, tuple(_captured(subject)), None, where(subject))
@@ -118,6 +121,12 @@ def _name(subject: Any) -> str:
         return f"partial({_name(subject.func)})"
     name = "__qualname__" if inspect.isfunction(subject) or inspect.ismethod(subject) else "__name__"
     return getattr(subject, name, None) or type(subject).__name__
+
+
+def _shown(value: Any) -> str:
+    """A value in one line of a message."""
+    said = repr(value)
+    return said if len(said) <= _LINE and "\n" not in said else f"a {type(value).__name__}"
 
 
 def _captured(subject: Any) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:

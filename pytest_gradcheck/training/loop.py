@@ -219,11 +219,13 @@ class Loop:
         self.state.restore()
         with torch.no_grad(), torch.autocast(self._home, enabled=False):
             outputs = forward(self.model, batch, step)
-            return float((self.plan.loss or F.cross_entropy)(outputs, batch.targets))
+            loss = F.cross_entropy if self.plan.loss is None else self.plan.loss
+            return float(loss(outputs, batch.targets))
 
     def _forward(self, batch: Batch, step: int, net: nn.Module | None = None) -> torch.Tensor:
         with torch.autocast(self._home, dtype=self.plan.amp, enabled=self.plan.amp is not None):
-            outputs = forward(net or self.model, batch, step)
+            # A module's truth is its length, which a container may lack and a compiled one raises.
+            outputs = forward(self.model if net is None else net, batch, step)
             loss = objective(self.plan.loss, outputs, batch.targets, step)
         if self._classes is None:
             self._classes = class_count(outputs, batch.targets)

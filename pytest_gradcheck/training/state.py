@@ -49,8 +49,9 @@ class ModelState:
 
 
 def _refill(slot: MutableMapping[str, _T], kept: dict[str, _T]) -> None:
-    slot.clear()
-    slot.update(kept)
+    if isinstance(slot, dict):  # nothing is added to those of a scripted module, nor taken away
+        slot.clear()
+        slot.update(kept)
 
 
 def _slots(module: nn.Module) -> tuple[dict[str, nn.Parameter | None], dict[str, torch.Tensor | None]]:

@@ -10,6 +10,35 @@ from pytest_gradcheck.model import TrainingReport
 from pytest_gradcheck.render import document
 from tests.cli.conftest import Command
 
+#: What a command line may name by mistake.
+TARGETS = """
+import sys
+from torch import nn
+
+number = 3
+
+def nothing():
+    pass
+
+def pair():
+    return nn.Linear(4, 3), None
+
+def kind():
+    return nn.Linear
+
+async def slow():
+    return nn.Linear(4, 3)
+
+def stream():
+    yield nn.Linear(4, 3)
+
+def script(steps: int = 1000) -> dict[str, float]:
+    raise AssertionError("this must not run")
+
+def leaves():
+    sys.exit(7)
+"""
+
 
 def test_a_classifier_learns_random_batches_by_heart(command: Command, project: Path) -> None:
     words = ["train", "shop.layers:Linear", "--init", "6,3", "--input", "8,6", "--lr", "0.5", "--json", "a.json"]
@@ -33,6 +62,15 @@ def test_annotations_and_an_object_that_is_there_already(command: Command) -> No
     said = command("train", "shop.layers:Annotated", "--init", "6", "--steps", "3")
     assert said.code == 0 and "x (16, 6), tokens (16,) of int" in said.out
     assert command("train", "shop.layers:ready", "--input", "8,4", "--steps", "3").code == 0
+
+
+@pytest.mark.parametrize("what", ["torch.jit.script(model())", "torch.compile(model(), backend='eager')"])
+def test_scripted_and_compiled_models_train(command: Command, project: Path, what: str) -> None:
+    body = f"import torch\nfrom torch import nn\ndef model():\n    return nn.Linear(4, 3)\nother = {what}\n"
+    (project / "shop" / "other.py").write_text(body)
+    said = command("train", "shop.other:other", "--input", "8,4", "--steps", "2")
+    assert said.code == 0, said.err
+    assert "trained 2 steps without a failure" in said.out
 
 
 def test_a_run_that_fails_exits_with_one(command: Command) -> None:
@@ -74,8 +112,36 @@ def test_a_function_that_makes_models_on_fashion_mnist(command: Command, monkeyp
         (["shop.layers:Linear", "--input", "4,6", "--init", "6,3", "--fashion-mnist", "28"], "give either --input or"),
         (["torch.nn:LSTM", "--init", "6,3", "--input", "4,6"], "does not put out one floating tensor with a batch"),
         (["torch.nn:ReLU", "--input", "4,6"], "no trainable parameters"),
+        (["shop.layers:Plain", "--input", "4,6"], "shop.layers:Plain is a class, but no nn.Module: train takes an nn."),
+        (["shop.layers:Doubled", "--input", "4"], "shop.layers:Doubled is an autograd.Function, but no nn.Module: tra"),
+        (["shop.layers:nn", "--input", "4"], "shop.layers:nn is the Python module torch.nn: train takes an nn.Module"),
+        (["shop.targets:number", "--input", "4"], "shop.targets:number is an int: train takes an nn.Module, a class o"),
+        (["shop.targets:nothing", "--input", "4"], "shop.targets:nothing returned None: train takes an nn.Module, a c"),
+        (
+            ["shop.targets:nothing", "--fashion-mnist", "28"],
+            "shop.targets:nothing returned None: train takes an nn.Mod",
+        ),
+        (
+            ["shop.targets:pair", "--input", "4"],
+            "pair returned a tuple: train takes an nn.Module, a class of one, or a",
+        ),
+        (["shop.targets:pair", "--input", "4"], "; return the model alone"),
+        (
+            ["shop.targets:kind", "--input", "4"],
+            "kind returned the class Linear: train takes an nn.Module, a class of ",
+        ),
+        (
+            ["shop.targets:slow", "--input", "4"],
+            "slow is an async function: train takes an nn.Module, a class of one, ",
+        ),
+        (["shop.targets:stream", "--input", "4"], "stream is a generator: train takes an nn.Module, a class of one, o"),
+        (["shop.targets:script", "--input", "4"], "script returns dict, by its annotation: train takes an nn.Module, "),
+        (["shop.targets:leaves", "--input", "4"], "shop.targets:leaves raised SystemExit: 7; it is called for the mod"),
+        (["shop.program:model", "--input", "4"], "importing shop.program raised SystemExit: 2"),
     ],
 )
-def test_a_wrong_question_exits_with_two(command: Command, words: list[str], said: str) -> None:
+def test_a_wrong_question_exits_with_two(command: Command, project: Path, words: list[str], said: str) -> None:
+    (project / "shop" / "targets.py").write_text(TARGETS)
+    (project / "shop" / "program.py").write_text("import sys\nsys.exit(2)\n")
     found = command("train", *words)
     assert found.code == 2 and found.err.startswith("error: ") and said in found.err and found.err.count("\n") == 1
