@@ -156,7 +156,7 @@ def test_each_tensor_of_a_bad_batch_is_named_with_its_samples() -> None:
             'inputs["mask"] of the batch: 1 nan and 6 inf of 32, in 6 of 8 samples (1, 2, 3, 4, 5, ...)',
         ),
     )
-    scalar = Batch(torch.zeros(8), torch.tensor(-math.inf))
+    scalar = Batch(torch.zeros(8), torch.tensor(math.inf))
     assert bad_batch(scalar) == ("targets", "inf", ("targets of the batch: 1 inf",))
     assert bad_batch(Batch(torch.zeros(0, 3), torch.zeros(2, 0))) is None
 
