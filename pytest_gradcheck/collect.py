@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest._code.code import ReprFileLocation, TerminalRepr
 
 from pytest_gradcheck import marks
 from pytest_gradcheck.bad_marks import BadMark, Refused, refusal
@@ -195,17 +194,6 @@ def device_of(item: pytest.Item) -> str | None:
     call = getattr(item, "callspec", None)
     device: str | None = call.params.get("gradcheck_device") if call else None
     return device or (devices[0] if devices else None)
-
-
-def located(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> TerminalRepr:
-    """A failure as its message and the line of the test or layer it is about: no way through the plugin."""
-    cause = failure.value.__cause__
-    found = failure.getrepr(style="value", chain=cause is not None and str(cause) not in str(failure.value))
-    path, line, _ = item.location
-    entries = getattr(getattr(found, "reprtraceback", None), "reprentries", [])
-    if line is not None and entries and hasattr(entries[-1], "reprfileloc"):
-        entries[-1].reprfileloc = ReprFileLocation(path, line + 1, failure.typename)
-    return found
 
 
 def skip_unless_enabled(config: pytest.Config, items: Iterable[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gradcheck import bad_marks, collect, github, hooks, launch, options, smoke_marks, summary, workers
+from pytest_gradcheck import bad_marks, collect, failures, github, hooks, launch, options, smoke_marks, summary, workers
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
@@ -167,7 +167,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         and call.excinfo.errisinstance(GradcheckError)
         and item.get_closest_marker(collect.MARK)
     ):
-        report.longrepr = collect.located(item, call.excinfo) if report.failed else report.longrepr
+        report.longrepr = failures.located(item, call.excinfo) if report.failed else report.longrepr
     return report
 
 

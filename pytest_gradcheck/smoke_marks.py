@@ -12,6 +12,7 @@ import pytest
 
 from pytest_gradcheck.bad_marks import refusal
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
+from pytest_gradcheck.failures import located
 from pytest_gradcheck.settings import suggestion
 
 MARK = "smoke_train"
@@ -87,7 +88,7 @@ class SmokeMarks:
         report = yield
         marked = item.get_closest_marker(MARK) is not None
         if marked and report.failed and call.excinfo is not None and call.excinfo.errisinstance(GradcheckError):
-            report.longrepr = call.excinfo.getrepr(style="value")
+            report.longrepr = located(item, call.excinfo)
         return report
 
 
@@ -162,6 +163,7 @@ def _test_of(target: type, marks: list[pytest.Mark]) -> Callable[[], type]:
 
     model.pytestmark = marks  # type: ignore[attr-defined]
     model.__doc__, model.__module__ = target.__doc__, target.__module__
+    model.place_as = target  # type: ignore[attr-defined]  # where pytest looks for the line of the item
     return model
 
 

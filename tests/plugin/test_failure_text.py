@@ -55,6 +55,17 @@ def test_a_marked_item_shows_the_report(suite: Suite) -> None:
     assert autograd == pytest.approx(-numeric) and numeric != 0
 
 
+def test_a_failure_is_put_where_the_test_or_the_layer_stands(suite: Suite, pytester: pytest.Pytester) -> None:
+    source = MARKED + "\n@pytest.mark.gradcheck((3,))\nclass Wrong(Scaled):\n    factor = 3.0\n"
+    lines = (pytester.path / "test_it.py", 29), (pytester.path / "test_it.py", 33)
+    for options in ([], ["-n2"]):
+        result = suite(source, "--tb=line", *options)
+        result.assert_outcomes(failed=2)
+        result.stdout.fnmatch_lines_random(
+            [f"{path}:{line}: pytest_gradcheck.errors.GradientMismatch: gradients of *" for path, line in lines]
+        )
+
+
 def test_a_marked_item_shows_no_way_through_the_plugin(suite: Suite) -> None:
     source = MARKED + "\n@pytest.mark.gradcheck((3,))\nclass Wrong(Scaled):\n    factor = 3.0\n"
     for options in ([], ["--tb=long"], ["--tb=short"], ["--full-trace"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -88,6 +89,24 @@ def test_broken():
         ]
     )
     result.stdout.no_fnmatch_line("*smoke_marks.py*")
+
+
+def test_a_failure_is_put_where_the_test_or_the_class_stands(run: Run, pytester: pytest.Pytester) -> None:
+    body = """
+@pytest.mark.smoke_train(PAIRS, remedies=None)
+def test_broken():
+    return Broken(3)
+
+@pytest.mark.smoke_train(PAIRS, remedies=None, init=(3,))
+class Other(Broken): pass
+"""
+    whole = (HEAD + body).strip().splitlines()
+    lines = [number for number, line in enumerate(whole, 1) if line.startswith("@pytest.mark.smoke_train")]
+    result = run(body, "--tb=line")
+    result.assert_outcomes(failed=2)
+    (path,) = pytester.path.glob("test_*.py")
+    said = re.findall(rf"^{re.escape(str(path))}:(\d+): \S+TrainingFailure: ", result.stdout.str(), re.MULTILINE)
+    assert [int(said[0]), int(said[1])] in ([lines[0], lines[1]], [lines[0], lines[1] + 1])  # a class: by its decorator
 
 
 def test_a_marked_class_is_a_test_of_its_own_and_its_subclasses_are_not(run: Run) -> None:
