@@ -106,12 +106,23 @@ def number(expression: cst.CSTNode | None, names: Names, known: Environment | No
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _literal(literal: cst.Integer | cst.Float | cst.SimpleString, _: Names, __: Environment | None) -> object:
+def _integer(literal: cst.Integer, _: Names, __: Environment | None) -> object:
+    try:
+        return int(literal.value, 0)
+    except ValueError:  # more digits than Python reads
+        return UNKNOWN
+
+
+def _float(literal: cst.Float, _: Names, __: Environment | None) -> object:
+    return float(literal.value)
+
+
+def _string(literal: cst.SimpleString, _: Names, __: Environment | None) -> object:
     try:
         value: object = ast.literal_eval(literal.value)
     except (ValueError, SyntaxError):
         return UNKNOWN
-    return value if isinstance(value, (int, float, str)) else UNKNOWN
+    return value if isinstance(value, str) else UNKNOWN
 
 
 def _name(name: cst.Name, names: Names, known: Environment | None) -> object:
@@ -266,9 +277,9 @@ def compared(left: object, operation: cst.BaseCompOp, right: object) -> bool | N
 # By the class of the node, and not one `isinstance` after the other: most expressions are none of these.
 _READ: Final[dict[type[cst.CSTNode | None], Callable[[Any, Names, Environment | None], object]]] = {
     cst.Name: _name,
-    cst.Integer: _literal,
-    cst.Float: _literal,
-    cst.SimpleString: _literal,
+    cst.Integer: _integer,
+    cst.Float: _float,
+    cst.SimpleString: _string,
     cst.UnaryOperation: _negated,
     cst.BinaryOperation: _combined,
     cst.Tuple: _sequence,

@@ -14,7 +14,7 @@ from gradlint.rules import CRASH
 from gradlint.semantics.module_free import is_module_free
 from gradlint.semantics.project import ProjectIndex
 from gradlint.source import Source
-from gradlint.triggers import code_of
+from gradlint.triggers import TORCH, code_of
 from gradlint.unit import Unit
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def able_rules(source: Source, rules: Sequence[Rule], project: ProjectIndex) -> 
 
     A file for which there is none is checked to be Python. Raises UnreadableFile.
     """
-    data = code_of(source.text.encode(errors="replace"))
-    able = [rule for rule in rules if rule.info.may_fire(data)]
+    data = source.text.encode(errors="replace")
+    data = code_of(data) if TORCH in data else b""
+    able = [rule for rule in rules if data and rule.info.may_fire(data)]
     if not able:
         check_syntax(source)
     elif _NAMED not in data and all(rule.info.needs_modules(data) for rule in able):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gradlint.triggers import has_text, has_word, without_dunders
+from gradlint.triggers import TORCH, has_text, has_word, without_dunders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,7 +191,7 @@ class RuleInfo:
 
     def may_fire(self, data: bytes) -> bool:
         """Whether a file with these bytes can hold a violation of this rule."""
-        if b"torch" not in data or not all(has_word(data, (word,)) for word in self.also):
+        if TORCH not in data or not all(has_word(data, (word,)) for word in self.also):
             return False
         return not (self.triggers or self.words) or has_text(data, self.triggers) or has_word(data, self.words)
 

@@ -71,6 +71,8 @@ class Reference:
 
 def canonical(name: str) -> str:
     """A torch name at the place where torch offers it: `torch.nn.modules.linear.Linear` is `torch.nn.Linear`."""
+    if not name.startswith("torch."):
+        return name
     for home, offered in _HOMES:
         name, count = home.subn(offered, name)
         if count:
@@ -235,7 +237,7 @@ class Names:
 
     def self_class(self, expression: cst.CSTNode) -> cst.ClassDef | None:
         """The class whose instance an expression is, when it is a method's first parameter (`self`)."""
-        if type(expression) is not cst.Name:
+        if type(expression) is not cst.Name or expression.value not in self._first_parameters:
             return None
         binding = self.reference(expression).binding
         if binding is None or binding.kind is not BindingKind.PARAMETER:
@@ -243,6 +245,17 @@ class Names:
         if binding not in self._selves:
             self._selves[binding] = self._class_of(binding)
         return self._selves[binding]
+
+    @cached_property
+    def _first_parameters(self) -> frozenset[str]:
+        """What methods call their first parameter, `self` by custom: no other name can be an instance of its class."""
+        methods = [
+            function
+            for function in self.tree.nodes(cst.FunctionDef)
+            if isinstance(self.tree.enclosing(function, cst.ClassDef, cst.FunctionDef), cst.ClassDef)
+        ]
+        firsts = ((*method.params.posonly_params, *method.params.params)[:1] for method in methods)
+        return frozenset(parameter.name.value for first in firsts for parameter in first)
 
     def _class_of(self, binding: Binding) -> cst.ClassDef | None:
         method = binding.scope.node

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+TORCH: Final = b"torch"  # without it, a file is no business of any rule
 _IN_WORDS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 # Blanks for all that is in no word. Signs beyond ASCII separate words, too: that finds too many, never too few.
 _APART: Final = bytes(sign if sign in _IN_WORDS else 32 for sign in range(256))
@@ -45,9 +46,10 @@ def code_of(data: bytes) -> bytes:
             kept.append(data[last:start])
             last = end
     code = b" ".join((*kept, data[last:]))
-    return code if b"torch" in code or b"torch" not in data else b"torch " + code
+    return code if TORCH in code or TORCH not in data else TORCH + b" " + code
 
 
+@lru_cache(maxsize=1)  # all rules ask about one file
 def without_dunders(data: bytes) -> bytes:
     """The bytes without names such as `__init__`, which are in every class."""
     return _DUNDER.sub(b"", data)
@@ -56,7 +58,11 @@ def without_dunders(data: bytes) -> bytes:
 def has_text(data: bytes, texts: Iterable[str]) -> bool:
     """Whether at least one of the texts is in the bytes, in comments and strings, too."""
     words = _words(data)
-    return any(text in (words if within_word else data) for text, within_word in map(_text, texts))
+    for text in texts:
+        sought, within_word = _text(text)
+        if sought in (words if within_word else data):
+            return True
+    return False
 
 
 def has_word(data: bytes, words: Iterable[str]) -> bool:

@@ -171,8 +171,10 @@ class Tree:
         start = self._number.get(id(root))
         if start is None:
             return [node for node in walk(root) if type(node) in kinds]  # type: ignore[misc]  # of these classes
-        found = [node for kind in kinds for node in self._between(start, self._ends[start], kind)]
-        return sorted(found, key=self.place) if len(kinds) > 1 else found
+        end = self._ends[start]
+        if len(kinds) == 1:
+            return self._between(start, end, kinds[0])
+        return sorted((node for kind in kinds for node in self._between(start, end, kind)), key=self.place)
 
     def _between(self, start: int, end: int, kind: type[Node]) -> Sequence[Node]:
         numbers = self._numbers(kind)
@@ -182,6 +184,11 @@ class Tree:
         if kind not in self._numbers_by_kind:
             self._numbers_by_kind[kind] = [self._number[id(node)] for node in self.nodes(kind)]
         return self._numbers_by_kind[kind]
+
+    def holds(self, root: cst.CSTNode, node: cst.CSTNode) -> bool:
+        """Whether a node of this tree is another one of it, or below that."""
+        start = self._number[id(root)]
+        return start <= self._number[id(node)] < self._ends[start]
 
     def place(self, node: cst.CSTNode) -> int:
         """How many nodes come before a node of this tree in text order, those around it among them."""

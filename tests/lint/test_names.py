@@ -304,6 +304,9 @@ def test_canonical_names(name: str, expected: str) -> None:
         ("v = f()", UNKNOWN),
         ("n = m\nm = n\nv = n", UNKNOWN),
         ("def range(x): pass\nv = range(3)", UNKNOWN),
+        ("v = 0x1_F", 31),
+        ("v = 1_0.5e-1", 1.05),
+        (f"v = {'9' * 5000}", UNKNOWN),
     ],
 )
 def test_constants(code: str, expected: object) -> None:

@@ -84,6 +84,7 @@ def test_what_is_below_a_node_is_what_a_walk_from_it_gives() -> None:
         assert list(tree.walk(root)) == everything
         for kind in (cst.Name, cst.Call, cst.FunctionDef):
             assert list(tree.below(root, kind)) == [found for found in everything if type(found) is kind]
+        assert [node for node in tree.walk(tree.module) if tree.holds(root, node)] == everything
         several: list[cst.CSTNode] = [found for found in everything if type(found) in (cst.Name, cst.Call)]
         assert list(tree.below(root, cst.Call, cst.Name)) == several
 

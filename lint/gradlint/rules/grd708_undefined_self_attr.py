@@ -65,6 +65,9 @@ _BASE_FILE = re.compile(r"_?(?:base|abstract|mixins?)(?:_|\.|$)")
 _BASE_CLASS = re.compile(r"_*(?:Base|Abstract)(?:[A-Z0-9_]|$)|.*(?:Base|Mixin)$")
 
 
+_LEFT = ("NotImplementedError", "abstractmethod", "ABC")
+
+
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every module class whose names are all known."""
@@ -76,12 +79,13 @@ def check(_: cst.Module, ctx: Context) -> None:
     mentioned = instances.mentioned() if known else frozenset()
     seen: set[tuple[ModuleClass, str]] = set()
     for use in ctx.tree.nodes(cst.Attribute) if known else ():
-        name = ctx.names.self_attribute(use)
-        node = ctx.names.self_class(use.value) if name is not None else None
+        name, node = use.attr.value, ctx.names.self_class(use.value)
         owner = ctx.classes.of(node) if node is not None else None
-        if name is None or owner not in known or (owner, name) in seen or _is_tried(use, ctx):
+        if owner not in known or (owner, name) in seen:
             continue
         if name in known[owner] or name in mentioned or name in EVERYTHING or name.startswith("__"):
+            continue
+        if _is_tried(use, ctx):
             continue
         seen.add((owner, name))
         if name not in instances.below(owner):
@@ -91,11 +95,8 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _is_partial(owner: ModuleClass, ctx: Context) -> bool:
     """Whether a class is made to be completed by others: without `__init__`, or with something left to implement."""
     lineage = ctx.classes.lineage(owner)
-    leaves = any(
-        node.value in ("NotImplementedError", "abstractmethod", "ABC")
-        for one in lineage
-        for node in ctx.tree.below(one.node, cst.Name)
-    )
+    left = [name for word in _LEFT for name in ctx.tree.named(word)]
+    leaves = any(ctx.tree.holds(one.node, name) for one in lineage for name in left)
     return leaves or not any("__init__" in one.methods for one in lineage)
 
 

@@ -40,9 +40,8 @@ class InitReach:
     @cached_property
     def calls(self) -> tuple[InitCall, ...]:
         """The init calls of this file, and those of others that this file hands modules to."""
-        order = {node: index for index, node in enumerate(self._tree.nodes(cst.Call))}
         foreign = foreign_calls(self._tree, self._names, self._classes.project)
-        return tuple(sorted((*self._inits.calls, *foreign), key=lambda call: order[call.place]))
+        return tuple(sorted((*self._inits.calls, *foreign), key=lambda call: self._tree.place(call.place)))
 
     def layers(self, call: InitCall) -> tuple[Link, ...]:
         """The layers with a weight that a call fills for certain, each once."""
