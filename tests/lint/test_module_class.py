@@ -5,9 +5,14 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+from gradlint.engine import lint_source
+from gradlint.loader import load
+from gradlint.rules import RULES
 from gradlint.semantics.module_class import AttributeKind, calls_in_order
 from gradlint.semantics.project import ProjectIndex, file_facts
 from gradlint.semantics.project_cst import unit_facts
+from gradlint.settings import Settings
+from gradlint.source import Source
 
 from tests.lint.linting import unit
 
@@ -238,3 +243,37 @@ def test_libcst_gives_the_facts_that_ast_gives(module: str, is_package: bool) ->
     dynamic = {name for name, one in expected.classes.items() if one.dynamic}
     assert dynamic == {"Handed", "Computed", "Aliased", "Getter", "Decorated"}
     assert unit_facts(unit(FACTS, module=module, is_package=is_package)) == expected
+
+
+@pytest.mark.parametrize(("base", "found"), [("nn.Module", 1), ("Unknown", 0), ("object", 0)])
+def test_bases_are_followed_through_two_other_files(base: str, found: int) -> None:
+    """The rules see a module where its class is one only by the class of another file, by that of a third."""
+    facts = (
+        file_facts(f"from torch import nn\nclass Base({base}):\n    pass\n", "pkg.a"),
+        file_facts("from .a import Base\nclass Middle(Base):\n    pass\n", "pkg.b"),
+    )
+    text = (
+        "import torch\nfrom torch import nn\nfrom .b import Middle\n\n\nclass Net(Middle):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.w = nn.Parameter(torch.ones(3)).half()\n"
+    )
+    rules = load(info for info in RULES if info.code == "GRD606")
+    index = ProjectIndex.of(one for one in facts if one is not None)
+    assert len(lint_source(Source("pkg/c.py", text, module="pkg.c"), Settings(), rules, index)) == found
+
+
+def test_values_side_by_side_are_those_of_the_attributes() -> None:
+    of = unit(
+        """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self, x):
+                super().__init__()
+                self.a, self.b = nn.Linear(2, 2), nn.Parameter(torch.ones(2))
+                self.c, *self.d = nn.Linear(2, 2), x, x
+                self.e, self.f = x
+        """
+    )
+    kinds = {name: place[0].kind.value for name, place in of.classes.all[0].attributes.items()}
+    assert kinds == {"a": "layer", "b": "parameter", "c": "opaque", "d": "opaque", "e": "opaque", "f": "opaque"}

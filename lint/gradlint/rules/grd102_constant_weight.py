@@ -3,7 +3,8 @@
 ## What it does
 Reports a weight of a linear or convolutional layer filled with one number: with `constant_`, `ones_`, `fill_`, and
 with `zeros_` where the layer is known to be a hidden one of a stack without skip connection. Zeros elsewhere are often
-meant (the last layer, the end of a residual branch, LoRA), and so are weights of normalisation layers.
+meant (the last layer, the end of a residual branch, LoRA), and so are weights of normalisation layers. Silent where
+the weight is changed below (`weight[i, i] = 1`, `weight.add_(noise)`), and in test files, which want known numbers.
 
 ## Why is this bad
 Units with equal weights compute the same number and get the same gradient: they stay equal, however long the network
@@ -41,9 +42,11 @@ import libcst as cst
 from gradlint.constants import integer, number
 from gradlint.model import Edit, Safety
 from gradlint.rule import Context, checks
+from gradlint.rules.test_files import is_test_file
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.layers import Link, layer_kind
 from gradlint.semantics.stacks import hidden_layers, plain_runs
+from gradlint.semantics.tensor_changes import is_changed_below
 
 if TYPE_CHECKING:
     from gradlint.semantics.init_function import InitCall
@@ -55,6 +58,8 @@ _GIVEN = {"constant": "val", "fill": "value"}
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every init call that fills a weight with one number."""
+    if is_test_file(ctx):
+        return
     hidden, last = _places(ctx)
     for call in ctx.reach.calls:
         value = _constant(call, ctx)
@@ -129,7 +134,9 @@ def _is_refilled(call: InitCall, wanted: list[Link], ctx: Context) -> bool:
 
 
 def _is_overwritten(call: InitCall, ctx: Context) -> bool:
-    """Whether the same tensor gets something else below in the same block: GRD107 tells of that."""
+    """Whether the same tensor is changed below, or gets something else in the same block: GRD107 tells of that."""
+    if call.given is None and call.tensor is not None and is_changed_below(call.tensor, call.node, ctx.tree):
+        return True
     block = ctx.tree.parent(ctx.tree.statement(call.node))
     return call.tensor is not None and any(
         other.tensor is not None

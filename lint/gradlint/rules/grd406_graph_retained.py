@@ -1,10 +1,10 @@
 """Losses that are collected over a loop together with their graphs.
 
 ## What it does
-Reports `total += loss`, `total = total + loss` and `losses.append(loss)` in a loop where `loss` surely carries a graph:
-`backward()` is called of it in that loop (a warning), or a known network and loss computed it, gradients are recorded
-and the sum is only printed, divided and compared (an error: the activations are kept as well). Silent where the sum is
-differentiated, where the list is emptied in the loop, and under `no_grad`.
+Reports `total += loss`, `total += criterion(y, t)` and `losses.append(loss)` in a loop where what is added surely
+carries a graph: `backward()` is called of it in that loop (a warning), or a loss computed it from what a network gives,
+gradients are recorded and the sum is only printed, averaged and compared (an error: the activations are kept as well).
+Silent where the sum is differentiated, where the list is emptied in the loop, and under `no_grad`.
 
 Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
 d2l 1.0.3; 4 in 110 further packages of the index, all of them right.
@@ -55,8 +55,10 @@ import libcst as cst
 from gradlint.model import Level, Safety
 from gradlint.rule import Context, checks
 from gradlint.semantics.accumulation import Accumulation, accumulations, is_differentiated, is_only_shown
+from gradlint.semantics.evaluation import is_mode_call
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.reaching import reaching_value
+from gradlint.semantics.receiver_places import place_of
 
 
 @checks(cst.Module)
@@ -67,18 +69,44 @@ def check(_: cst.Module, ctx: Context) -> None:
             continue
         if _has_backward(each, ctx):
             _report(each, Level.WARNING, "the graph", ctx)
-        elif is_only_shown(each, ctx.tree, ctx.names) and ctx.graphs.carries(each.value):
+        elif is_only_shown(each, ctx.tree, ctx.names) and _carries(each.value, ctx):
             _report(each, Level.ERROR, "the graph and all activations", ctx)
+
+
+def _carries(value: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether a value surely has a graph: a loss of what a network gives, known as one or by its mode here."""
+    if isinstance(value, cst.Name):
+        return ctx.graphs.carries(value) or _is_of_network(reaching_value(value, ctx.tree, ctx.names), ctx)
+    is_loss = isinstance(value, cst.Call) and ctx.losses.of(value) is not None
+    return is_loss and (ctx.graphs.carries(value) or _is_of_network(value, ctx))
+
+
+def _is_of_network(value: cst.BaseExpression | None, ctx: Context) -> bool:
+    """Whether a value is a loss of the output of a network that the same code puts in a mode: `model.eval()`."""
+    loss = ctx.losses.of(value) if isinstance(value, cst.Call) else None
+    output = loss.input if loss is not None else None
+    if isinstance(output, cst.Name):
+        output = reaching_value(output, ctx.tree, ctx.names)
+    network = place_of(output.func, ctx.names, {}) if isinstance(output, cst.Call) else None
+    around = ctx.tree.enclosing(output, cst.FunctionDef) if output is not None else None
+    modes = (
+        call.func.value
+        for call in ctx.tree.below(around or ctx.tree.module, cst.Call)
+        if isinstance(call.func, cst.Attribute) and (is_mode_call(call, "eval") or is_mode_call(call, "train"))
+    )
+    return network is not None and any(place_of(each, ctx.names, {}) == network for each in modes)
 
 
 def _has_backward(each: Accumulation, ctx: Context) -> bool:
     """Whether `backward()` is called of the collected variable in the loop, and nothing frees it in between."""
+    if not isinstance(each.value, cst.Name):
+        return False
     calls = [call for call in ctx.tree.nodes(cst.Call) if _differentiates(call, each)]
     near = [call for call in calls if each.loop in ctx.tree.ancestors(call)]
     if not any(_is_same_value(call, each, ctx) for call in near):
         return False
-    reference = ctx.names.reference(each.value)
-    if any(ctx.graphs.is_free(binding.value) for binding in reference.bindings if binding.value is not None):
+    bindings = ctx.names.reference(each.value).bindings
+    if any(ctx.graphs.is_free(binding.value) for binding in bindings if binding.value is not None):
         return False
     return all(given.keyword is None for call in calls for given in call.args)
 
@@ -86,7 +114,8 @@ def _has_backward(each: Accumulation, ctx: Context) -> bool:
 def _is_same_value(backward: cst.Call, each: Accumulation, ctx: Context) -> bool:
     """Whether nothing binds the variable anew between `backward()` and the statement that collects it."""
     first, last = sorted((ctx.range(backward).start, ctx.range(each.node).start))
-    bound = (binding.node for binding in ctx.names.reference(each.value).bindings)
+    bindings = ctx.names.reference(each.value).bindings if isinstance(each.value, cst.Name) else ()
+    bound = (binding.node for binding in bindings)
     return not any(first < ctx.range(node).start < last for node in bound)
 
 
@@ -99,11 +128,11 @@ def _differentiates(call: cst.Call, each: Accumulation) -> bool:
         if inner.func.attr.value != "scale":
             return False
         inner = inner.args[0].value
-    return isinstance(inner, cst.Name) and inner.value == each.value.value
+    return isinstance(inner, cst.Name) and isinstance(each.value, cst.Name) and inner.value == each.value.value
 
 
 def _report(each: Accumulation, level: Level, kept: str, ctx: Context) -> None:
-    target, value = ctx.code(each.target), each.value.value
+    target, value = ctx.code(each.target), ctx.code(each.value)
     ctx.report(
         each.node,
         f"`{target}` keeps {kept} of `{value}` of every round: after N rounds it holds N graphs and memory grows; "
@@ -115,5 +144,5 @@ def _report(each: Accumulation, level: Level, kept: str, ctx: Context) -> None:
 
 
 def _made(each: Accumulation, ctx: Context) -> list[tuple[cst.CSTNode, str]]:
-    value = reaching_value(each.value, ctx.tree, ctx.names)
+    value = reaching_value(each.value, ctx.tree, ctx.names) if isinstance(each.value, cst.Name) else None
     return [(value, "carries the graph")] if value is not None else []

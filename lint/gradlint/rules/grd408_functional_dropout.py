@@ -3,7 +3,8 @@
 ## What it does
 Reports `functional.dropout`, `dropout1d`, `dropout2d` and `dropout3d` in the methods of an `nn.Module` without the
 argument `training`, and `nn.Dropout(0.5)(x)`, made there and applied at once. Silent under a test of `training`, with
-p=0, and where `training=True` is written (Monte Carlo dropout on purpose) or the name of the class or method says so.
+p=0, in helpers whose caller gives p, and where `training=True` is written (Monte Carlo dropout on purpose) or the name
+of the class or method says so (the prenet of Tacotron drops in synthesis on purpose).
 
 ## Why is this bad
 The default is `training=True`, whatever `model.eval()` says, and so is the mode of a new `nn.Dropout`, which `eval()`
@@ -50,7 +51,7 @@ _MODULES = frozenset(
     f"torch.nn.{name}"
     for name in ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 )
-_MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic", re.IGNORECASE)
+_MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic|prenet", re.IGNORECASE)
 
 
 @checks(cst.Call)
@@ -72,7 +73,7 @@ def check(call: cst.Call, ctx: Context) -> None:
         return
     if _MEANT.search(method.name.value) or _MEANT.search(owner.node.name.value) or _is_guarded(call, method):
         return
-    if _is_switched(call, ctx):
+    if _is_switched(call, ctx) or _is_given(given_rate, method):
         return
     rate = number(given_rate, ctx.names) if given_rate is not None else 0.5
     share = f"{100 * rate:g} % of the values" if rate is not None else "values"
@@ -114,6 +115,12 @@ def _is_guarded(call: cst.Call, method: cst.FunctionDef) -> bool:
         ):
             return True
     return False
+
+
+def _is_given(rate: cst.BaseExpression | None, method: cst.FunctionDef) -> bool:
+    """Whether the caller of a helper gives the rate: it may give 0 in evaluation, as torch's attention does."""
+    names = {each.name.value for each in (*method.params.params, *method.params.kwonly_params)}
+    return isinstance(rate, cst.Name) and rate.value in names and method.name.value != "forward"
 
 
 def _is_switched(call: cst.Call, ctx: Context) -> bool:

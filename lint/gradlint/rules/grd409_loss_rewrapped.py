@@ -80,7 +80,7 @@ def check(call: cst.Call, ctx: Context) -> None:
         )
     elif not _is_written(copied, ctx):
         backward = OwnBackward(ctx.tree, ctx.names).itself(call)
-        if backward is not None and _is_stepped(backward, ctx):
+        if backward is not None and _is_stepped(backward, ctx) and not _is_handed_on(ctx.tree.parent(call), ctx):
             ctx.report(
                 call,
                 f"`{ctx.code(call)}` is a new leaf: its backward() ends here, the gradient of every parameter stays "
@@ -108,7 +108,7 @@ def _look_at_switch(loss: cst.BaseExpression, switch: cst.Assign | cst.Call, ctx
         return
     if all(each.kind is BindingKind.PARAMETER for each in ctx.names.reference(loss).bindings):
         return
-    if not _is_stepped(backward, ctx):
+    if not _is_stepped(backward, ctx) or _is_read(loss.value, switch, ctx):
         return
     raises = "raises RuntimeError" if isinstance(switch, cst.Assign) else "does nothing"
     ctx.report(
@@ -129,6 +129,21 @@ def _is_written(value: cst.BaseExpression, ctx: Context) -> bool:
     if several:
         return all(_is_written(each.value, ctx) for each in several)
     return constant(value, ctx.names) is not UNKNOWN
+
+
+def _is_handed_on(above: cst.CSTNode | None, ctx: Context) -> bool:
+    """Whether the variable that a new leaf is assigned to gives its gradient to something else: `y.grad`."""
+    target = above.targets[0].target if isinstance(above, cst.Assign) else None
+    return isinstance(target, cst.Name) and _is_read(target.value, target, ctx)
+
+
+def _is_read(leaf: str, place: cst.CSTNode, ctx: Context) -> bool:
+    """Whether the function around a place reads the gradient of a variable."""
+    function = ctx.tree.enclosing(place, cst.FunctionDef) or ctx.tree.module
+    return any(
+        node.attr.value == "grad" and isinstance(node.value, cst.Name) and node.value.value == leaf
+        for node in ctx.tree.below(function, cst.Attribute)
+    )
 
 
 def _is_stepped(backward: cst.Call, ctx: Context) -> bool:

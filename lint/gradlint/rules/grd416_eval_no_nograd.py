@@ -1,9 +1,10 @@
 """An evaluation that records graphs which nobody differentiates.
 
 ## What it does
-Reports functions that call `model.eval()` and then the model in a loop, outside of `torch.no_grad()` and
+Reports functions and scripts that call `model.eval()` and then the model in a loop, outside of `torch.no_grad()` and
 `torch.inference_mode()`. Silent where the function, one of its callers or an unknown decorator or context may say
-otherwise, where anything in it may differentiate (attacks, penalties, attributions) and where a framework is imported
+otherwise, where anything in it may differentiate (attacks, penalties, attributions; in a script what follows in the
+same block, up to `model.train()`; in networks of atoms the forces), in test files, and where a framework is imported
 that evaluates without gradients by itself.
 
 Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
@@ -37,7 +38,8 @@ def evaluate(model, loader):
 ```
 
 ## Fix safety
-Safe where all that the function returns is numbers, so that no caller can differentiate it; else unsafe.
+Safe where all that the function returns is numbers, so that no caller can differentiate it; else unsafe. A script gets
+no fix: its loop would have to be indented.
 
 ## References
 - https://docs.pytorch.org/docs/stable/notes/autograd.html#evaluation-mode-nn-module-eval
@@ -46,12 +48,14 @@ Safe where all that the function returns is numbers, so that no caller can diffe
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from gradlint.model import Safety
 from gradlint.rule import Context, checks
+from gradlint.rules.test_files import is_test_file
 from gradlint.scopes import BindingKind
 from gradlint.semantics.evaluation import Evaluation, Evaluations
 from gradlint.semantics.grad_mode import Mode
@@ -61,42 +65,61 @@ if TYPE_CHECKING:
     from gradlint.model import Fix
     from gradlint.scopes import Binding
 
+_DERIVED = re.compile(r"(?:^|_)(?:forces?|stress(?:es)?|virials?)$", re.IGNORECASE)
 _COLLECTING = frozenset({"append", "extend", "add", "update", "put", "insert", "setdefault"})
 
 
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
-    """Look at every function that puts a network in evaluation mode."""
-    if ctx.loops.has_framework:
+    """Look at every function and script that puts a network in evaluation mode."""
+    if ctx.loops.has_framework or is_test_file(ctx) or _has_derived_outputs(ctx):
         return
-    seen: set[cst.FunctionDef] = set()
+    seen: set[cst.CSTNode] = set()
     evaluations = Evaluations(ctx.tree, ctx.names, ctx.calls)
     for each in evaluations.with_eval():
-        if each.function in seen or each.function.asynchronous is not None:
+        place = each.function or each.loop
+        if place in seen or (each.function is not None and each.function.asynchronous is not None):
             continue
-        if ctx.mode.at(each.forward) is Mode.ON and not evaluations.may_differentiate(each.function):
-            seen.add(each.function)
+        if ctx.mode.at(each.forward) is not Mode.ON or any(map(evaluations.may_differentiate, each.code)):
+            continue
+        if each.function is not None or not _is_frozen(ctx):
+            seen.add(place)
             _report(each, ctx)
+
+
+def _has_derived_outputs(ctx: Context) -> bool:
+    """Whether the file speaks of forces or stresses: networks of atoms differentiate the energy to give them."""
+    return any(_DERIVED.search(node.value) for node in ctx.tree.nodes(cst.Name))
+
+
+def _is_frozen(ctx: Context) -> bool:
+    """Whether a script switches gradients of parameters off: then nothing may be recorded without `no_grad`."""
+    switches = (node for node in ctx.tree.nodes(cst.Attribute) if node.attr.value.startswith("requires_grad"))
+    return any(ctx.tree.enclosing(node, cst.FunctionDef, cst.ClassDef) is None for node in switches)
 
 
 def _report(each: Evaluation, ctx: Context) -> None:
     network = ctx.code(each.forward.func)
+    if each.function is None:
+        advice = "put the loop into `with torch.no_grad():`"
+    else:
+        advice = f"decorate `{each.function.name.value}` with `@torch.no_grad()`"
     ctx.report(
         each.forward,
         f"`{network}` is evaluated with gradients: every layer's activations are kept for a backward() that never "
-        f"comes; decorate `{each.function.name.value}` with `@torch.no_grad()`",
-        fix=_fix(each, ctx),
+        f"comes; {advice}",
+        fix=_fix(each.function, ctx) if each.function is not None else None,
         related=[(each.eval_call, "eval() does not stop the recording")] if each.eval_call is not None else [],
     )
 
 
-def _fix(each: Evaluation, ctx: Context) -> Fix | None:
-    decorator = ctx.names.spelling("torch.no_grad", each.function)
+def _fix(function: cst.FunctionDef, ctx: Context) -> Fix | None:
+    decorator = ctx.names.spelling("torch.no_grad", function)
     if decorator is None:
         return None
-    is_generator = any(isinstance(node, cst.Yield) for node in walk(each.function.body))
-    safety = Safety.SAFE if not is_generator and _returns_numbers(each.function, ctx) else Safety.UNSAFE
-    return ctx.fix(safety, ctx.insert_line_above(each.function, f"@{decorator}()"))
+    is_generator = any(isinstance(node, cst.Yield) for node in walk(function.body))
+    safety = Safety.SAFE if not is_generator and _returns_numbers(function, ctx) else Safety.UNSAFE
+    return ctx.fix(safety, ctx.insert_line_above(function, f"@{decorator}()"))
 
 
 def _returns_numbers(function: cst.FunctionDef, ctx: Context) -> bool:

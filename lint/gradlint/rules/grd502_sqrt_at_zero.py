@@ -3,7 +3,8 @@
 ## What it does
 Reports `sqrt` (also `** 0.5`) of a sum or mean of squares, of a mean squared error, or of 1 - x**2, in what a module
 runs in its forward pass or in a loss, where nothing keeps it from being zero. Silent with an epsilon or a clamp to a
-positive number inside, without gradients, and in code that measures or decodes.
+positive number inside, without gradients, on what comes from nothing trained (grids, buffers, options), on the weights
+of a layer, on widths and deviations, on the data as the network gets it, and in code that measures or decodes.
 
 ## Why is this bad
 The derivative is 1 / (2 sqrt(s)), infinite at zero, and the chain rule multiplies it by the derivative of the squares,
@@ -35,19 +36,25 @@ added under the root, which changes distances below 1e-6. An epsilon outside of 
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from gradlint.constants import number
 from gradlint.model import Edit, Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
-from gradlint.semantics.differentiated import Differentiated
+from gradlint.semantics.differentiated import Differentiated, is_loss, names_around
 from gradlint.semantics.elementwise import clamped_at_zero, is_guarded, power
 from gradlint.semantics.layer_values import argument
+from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.reaching import reaching_value
+from gradlint.semantics.untrained import Untrained
 
 _SUMS = frozenset({"torch.sum", "torch.mean", "torch.nansum"})
 _ERRORS = frozenset({"torch.nn.functional.mse_loss"})
+_WIDTH = re.compile(r"_?(?:sigma|std|scale|width|radius)", re.IGNORECASE)
+_SHAPING = frozenset({"permute", "transpose", "view", "reshape", "unsqueeze", "squeeze", "contiguous", "to", "float"})
 _SUM = (
     "square root of a sum of squares: where the sum is 0 its gradient is inf * 0 = NaN; use "
     "`torch.linalg.vector_norm`, whose gradient is 0 there, or add an epsilon inside the root"
@@ -71,7 +78,7 @@ def check(_: cst.Module, ctx: Context) -> None:
         sums = _is_sum_of_squares(inner, ctx)
         if not (sums or _is_one_minus_square(inner, ctx)) or is_guarded(inner, ctx.names) or not places.holds(root):
             continue
-        if _is_told(root, ctx):
+        if _is_told(root, ctx) or (sums and _is_positive(inner, ctx)):
             continue
         ctx.report(
             root,
@@ -82,12 +89,17 @@ def check(_: cst.Module, ctx: Context) -> None:
 
 
 def _is_told(value: cst.CSTNode, ctx: Context) -> bool:
-    """Whether nothing but `x.detach()` or `x.item()` is done with a value: a number for the log."""
+    """Whether nothing but `x.detach()` or `x.item()` is done with a value, or an assertion: a number for the log."""
+    if isinstance(ctx.tree.enclosing(value, cst.Assert, cst.FunctionDef, cst.Lambda), cst.Assert):
+        return True
     above = ctx.tree.parent(value)
     if isinstance(above, cst.Attribute):
         return above.attr.value in ("detach", "item", "data")
-    if isinstance(above, cst.BinaryOperation):
+    if isinstance(above, (cst.BinaryOperation, cst.UnaryOperation)):
         return _is_told(above, ctx)
+    call = ctx.tree.parent(above) if isinstance(above, cst.Arg) else None
+    if isinstance(call, cst.Call):
+        return ctx.names.full_name(call.func) == "builtins.float"
     target = above.targets[0].target if isinstance(above, cst.Assign) and len(above.targets) == 1 else None
     function = ctx.tree.enclosing(value, cst.FunctionDef)
     if not isinstance(target, cst.Name) or function is None:
@@ -95,6 +107,56 @@ def _is_told(value: cst.CSTNode, ctx: Context) -> bool:
     reads = [name for name in ctx.tree.below(function, cst.Name) if name.value == target.value]
     uses = [name for name in reads if not isinstance(ctx.tree.parent(name), cst.AssignTarget)]
     return bool(uses) and all(_is_told(use, ctx) for use in uses)
+
+
+def _is_positive(inner: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether the squares are of what is zero in no training, or needs no gradient, and no loss is computed.
+
+    Widths and deviations, the weights of a layer, `x.real` and `x.imag` of what a module is given, and what a network
+    of several layers is given: the data, not yet trained on.
+    """
+    bases = _bases(inner, ctx)
+    if not bases or any(is_loss(name) for name in names_around(inner, ctx.tree)):
+        return False
+    return (
+        all(_WIDTH.match(_named(base)) for base in bases)
+        or all(ctx.names.self_attribute(base) is not None and ctx.graphs.carries(base) for base in bases)
+        or all(_is_data(base, ctx) for base in bases)
+    )
+
+
+def _bases(value: cst.BaseExpression, ctx: Context) -> list[cst.BaseExpression]:
+    """`x` and `y` of `x ** 2 + y ** 2`, `x` of `(x ** 2).sum()`."""
+    if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add):
+        return [*_bases(value.left, ctx), *_bases(value.right, ctx)]
+    summed = _summed(value, ctx) if isinstance(value, cst.Call) else None
+    found = power(_followed(summed, ctx) if summed is not None else value, ctx.names)
+    return [found[0]] if found is not None else []
+
+
+def _named(base: cst.BaseExpression) -> str:
+    while isinstance(base, cst.Subscript):
+        base = base.value
+    return base.attr.value if isinstance(base, cst.Attribute) else getattr(base, "value", "")
+
+
+def _is_data(base: cst.BaseExpression, ctx: Context) -> bool:
+    if isinstance(base, cst.Attribute) and base.attr.value in ("real", "imag"):
+        return isinstance(base.value, cst.Name) and _is_given(base.value, ctx)
+    owner = ctx.classes.enclosing(base)
+    places = [place for each in owner.attributes.values() for place in each] if owner is not None else []
+    has_layers = any(place.kind is AttributeKind.LAYER for place in places)
+    return has_layers and isinstance(base, cst.Name) and _is_given(base, ctx)
+
+
+def _is_given(name: cst.Name, ctx: Context) -> bool:
+    """Whether a variable is an argument of the function as it is, but for its shape."""
+    value = reaching_value(name, ctx.tree, ctx.names)
+    if value is None:
+        return any(each.kind is BindingKind.PARAMETER for each in ctx.names.reference(name).bindings)
+    method = value.func if isinstance(value, cst.Call) else None
+    shaped = isinstance(method, cst.Attribute) and method.attr.value in _SHAPING and isinstance(method.value, cst.Name)
+    return shaped and _is_given(method.value, ctx)  # type: ignore[union-attr]
 
 
 def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
@@ -108,7 +170,10 @@ def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
 
 def _is_sum_of_squares(value: cst.BaseExpression, ctx: Context) -> bool:
     if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add):
-        return all(_is_square(side, ctx) or _is_sum_of_squares(side, ctx) for side in (value.left, value.right))
+        sides = (value.left, value.right)
+        if any(map(Untrained(ctx.tree, ctx.names, ctx.classes).is_number, sides)):
+            return False  # `x ** 2 + c ** 2`
+        return all(_is_square(side, ctx) or _is_sum_of_squares(side, ctx) for side in sides)
     if not isinstance(value, cst.Call):
         return False
     if ctx.names.full_name(value.func) in _ERRORS or _is_mse_layer(value, ctx):

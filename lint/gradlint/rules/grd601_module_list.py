@@ -67,6 +67,8 @@ def check(_: cst.Module, ctx: Context) -> None:
     for owner in ctx.classes.modules:
         if any(one.dynamic or _COLLECTING & one.methods.keys() for one in ctx.classes.lineage(owner)):
             continue
+        if any(ctx.names.self_attribute(node) == "_modules" for node in ctx.tree.below(owner.node, cst.Attribute)):
+            continue
         for name in owner.attributes:
             place = _filled(owner, name)
             if place is not None and place.method is not None and isinstance(place.node, cst.Attribute):
@@ -169,17 +171,17 @@ def _is_given_away(use: cst.BaseExpression, ctx: Context) -> bool:
 def _is_passed_on(use: cst.BaseExpression, ctx: Context) -> bool:
     """Whether a loop puts each element elsewhere (`parts.append(layer)`), or its parameters are collected by hand."""
     element = ctx.tree.parent(use)
-    asked = ctx.tree.parent(element) if isinstance(element, cst.Subscript) and element.value is use else None
-    if isinstance(asked, cst.Attribute) and asked.attr.value == "parameters":
+    if isinstance(element, cst.Subscript) and element.value is use and _is_element_kept(element, ctx):
         return True
-    loop = ctx.tree.enclosing(use, cst.For, cst.FunctionDef)
-    if not isinstance(loop, cst.For) or use not in ctx.tree.walk(loop.iter):
+    loop = ctx.tree.enclosing(use, cst.For, cst.CompFor, cst.FunctionDef)
+    if not isinstance(loop, (cst.For, cst.CompFor)) or use not in ctx.tree.walk(loop.iter):
         return False
     each = {name.value for name in ctx.tree.below(loop.target, cst.Name)}
-    for read in ctx.tree.below(loop.body, cst.Attribute):
+    body = loop.body if isinstance(loop, cst.For) else ctx.tree.parent(loop) or loop
+    for read in ctx.tree.below(body, cst.Attribute):
         if read.attr.value == "parameters" and isinstance(read.value, cst.Name) and read.value.value in each:
             return True
-    for given in ctx.tree.below(loop.body, cst.Arg):
+    for given in ctx.tree.below(body, cst.Arg):
         call = ctx.tree.parent(given)
         if not isinstance(given.value, cst.Name) or given.value.value not in each or not isinstance(call, cst.Call):
             continue
@@ -187,6 +189,15 @@ def _is_passed_on(use: cst.BaseExpression, ctx: Context) -> bool:
         if method in _PUTTING or ctx.classes.is_module(ctx.names.full_name(call.func)):
             return True
     return False
+
+
+def _is_element_kept(element: cst.Subscript, ctx: Context) -> bool:
+    """`self.first = self.layers[0]` registers it, `self.layers[0].parameters()` goes to an optimizer."""
+    above = ctx.tree.parent(element)
+    if isinstance(above, cst.Attribute):
+        return above.attr.value == "parameters"
+    targets = [target.target for target in above.targets] if isinstance(above, cst.Assign) else []
+    return any(ctx.names.self_attribute(target) is not None for target in targets)
 
 
 def _method_call(use: cst.BaseExpression, ctx: Context) -> cst.Call | None:

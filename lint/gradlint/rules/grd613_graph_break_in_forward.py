@@ -113,7 +113,8 @@ def _is_asked(node: cst.CSTNode, ctx: Context) -> bool:
 
 def _is_told(node: cst.CSTNode, part: cst.CSTNode, forward: cst.FunctionDef, ctx: Context) -> bool:
     """Whether a number or array is returned beside the value itself, to be told: `return loss, kl.item()`."""
-    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or node.args:
+    asked = node.func if isinstance(node, cst.Call) and not node.args else node
+    if not isinstance(asked, cst.Attribute):
         return False
     if node is not part:
         return isinstance(part, cst.Tuple) and _is_beside(node, ctx)

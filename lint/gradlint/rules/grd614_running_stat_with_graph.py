@@ -4,7 +4,8 @@
 Reports `self.mean = momentum * self.mean + (1 - momentum) * x.mean(0)` and the like in what a module runs when it is
 called, where the new value comes from the input with its graph; also with `+=`, and by a function of the file that is
 given the statistic and returns it anew. Silent under `no_grad`, after
-`detach()`, for counters, for parts of the loss, and where the forward pass itself sets the attribute anew before.
+`detach()`, for counters, for states (`self.voltage += mask * x`), for parts of the loss, and where the forward pass
+itself sets the attribute anew before.
 
 ## Why is this bad
 The new statistic hangs on the graph of the batch and on the old statistic, which hangs on the batch before: after k
@@ -58,6 +59,7 @@ from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.input_values import InputValues
 from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.statistics import Update, updates
+from gradlint.semantics.untrained import Untrained
 from gradlint.walk import walk
 from gradlint.words import words
 
@@ -76,10 +78,9 @@ def check(_: cst.Module, ctx: Context) -> None:
     for owner in ctx.classes.modules:
         methods = running(owner, ctx.classes, ctx.names)
         for update in (each for method in methods for each in updates(method, ctx.names)):
-            if not _is_average(update.term) or not _is_statistic(update, owner, methods, ctx):
+            if not _is_average(update, ctx) or not _is_statistic(update, owner, methods, ctx):
                 continue
-            recording = all(ctx.mode.at(place) is Mode.ON for place in (update.node, update.term))
-            if recording and inputs.reaches(update.term, update.function):
+            if _is_recorded(update, ctx) and inputs.reaches(update.term, update.function):
                 _report(update, ctx)
 
 
@@ -87,10 +88,28 @@ def _is_weighted(term: cst.BaseExpression) -> bool:
     return isinstance(term, cst.BinaryOperation) and isinstance(term.operator, (cst.Multiply, cst.Divide))
 
 
-def _is_average(term: cst.BaseExpression) -> bool:
-    """Whether a term is a weighted value or a reduction: no counter."""
+def _is_average(update: Update, ctx: Context) -> bool:
+    """Whether a term is a weighted value or a reduction: no counter, and no state such as a neuron's voltage."""
+    term = update.term
     called = (node.func for node in walk(term) if isinstance(node, cst.Call))
-    return _is_weighted(term) or any(isinstance(one, cst.Attribute) and one.attr.value in _FLOATING for one in called)
+    if any(isinstance(one, cst.Attribute) and one.attr.value in _FLOATING for one in called):
+        return True
+    if not isinstance(update.node, cst.AugAssign) or not isinstance(term, cst.BinaryOperation):
+        return _is_weighted(term)
+    untrained = Untrained(ctx.tree, ctx.names, ctx.classes)
+    return _is_weighted(term) and any(map(untrained.is_number, (term.left, term.right)))
+
+
+def _is_recorded(update: Update, ctx: Context) -> bool:
+    """Whether autograd records the update, and its term is no result of a method that records nothing."""
+    if any(ctx.mode.at(place) is not Mode.ON for place in (update.node, update.term)):
+        return False
+    term = update.term
+    names = (ctx.names.reference(node).binding for node in walk(term) if isinstance(node, cst.Name))
+    values = (binding.value for binding in names if binding is not None)
+    calls = [each for each in (*values, *walk(term)) if isinstance(each, cst.Call)]
+    targets = (ctx.calls.target(call) for call in calls)
+    return not any(target is not None and ctx.mode.at(target.body) is Mode.OFF for target in targets)
 
 
 def _is_statistic(update: Update, owner: ModuleClass, methods: list[cst.FunctionDef], ctx: Context) -> bool:

@@ -1,4 +1,4 @@
-"""What loops collect: `total += loss`, `total = total + loss`, `losses.append(loss)`, and what becomes of it."""
+"""What loops collect: `total += loss`, `total = total + criterion(y, t)`, `losses.append(loss)`, and its fate."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ if TYPE_CHECKING:
 # Methods that keep the graph, so that what they give is as good as the tensor itself.
 _KEEPING: Final = words("mean sum clone view squeeze reshape")
 _SHOWING: Final = words("item detach info debug warning add_scalar log write set_postfix set_description format tolist")
-_SHOWN_BY: Final = words("builtins.print builtins.float builtins.str builtins.round builtins.format math.isnan")
+_SHOWN_BY: Final = words(
+    "builtins.print builtins.float builtins.str builtins.round builtins.format builtins.len math.isnan"
+)
+# Functions whose result is shown where what they are given is: `print(sum(losses) / len(losses))`.
+_REDUCING: Final = words(
+    "builtins.sum builtins.max builtins.min numpy.mean numpy.sum numpy.average numpy.array numpy.asarray torch.stack"
+    " torch.mean torch.sum torch.cat torch.tensor statistics.mean statistics.fmean"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Accumulation:
-    """One statement: `target` is what grows, `value` the variable that is added, `loop` the loop around."""
+    """One statement: `target` is what grows, `value` the variable or call that is added, `loop` the loop around."""
 
     node: cst.CSTNode
     target: cst.BaseExpression
     place: ReceiverPlace
-    value: cst.Name
+    value: cst.Name | cst.Call
     loop: cst.For | cst.While
     is_sum: bool
 
@@ -40,13 +47,14 @@ class Accumulation:
 def accumulations(tree: Tree, names: Names) -> Iterator[Accumulation]:
     """All of a file, where the target lives longer than a round of the loop and is not emptied in it."""
     for node, target, value, is_sum in _statements(tree):
-        added = added_variable(value)
+        added = added_value(value)
         place = place_of(target, names, {})
         loop = tree.enclosing(node, cst.For, cst.While, cst.FunctionDef, cst.ClassDef, cst.Lambda)
         if added is None or place is None or not isinstance(loop, (cst.For, cst.While)):
             continue
         found = Accumulation(node, target, place, added, loop, is_sum)
-        if added.value != getattr(target, "value", None) and not _is_renewed(found, names):
+        itself = isinstance(added, cst.Name) and added.value == getattr(target, "value", None)
+        if not itself and not _is_renewed(found, names):
             yield found
 
 
@@ -67,8 +75,8 @@ def _statements(tree: Tree) -> Iterator[tuple[cst.CSTNode, cst.BaseExpression, c
             yield call, method.value, call.args[0].value, False
 
 
-def added_variable(value: cst.BaseExpression) -> cst.Name | None:
-    """The variable whose graph a collected value has: `loss`, `loss * n`, `n * loss`, `loss.mean()`, `-loss`."""
+def added_value(value: cst.BaseExpression) -> cst.Name | cst.Call | None:
+    """What a collected value has its graph from: `loss`, `loss * n`, `n * loss`, `loss.mean()`, `criterion(y, t)`."""
     while True:
         if isinstance(value, cst.Name):
             return value
@@ -79,17 +87,21 @@ def added_variable(value: cst.BaseExpression) -> cst.Name | None:
             if len(names) != 1:
                 return None
             value = names[0]
-        elif isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute) and not value.args:
-            if value.func.attr.value not in _KEEPING:
-                return None
-            value = value.func.value
+        elif isinstance(value, cst.Call):
+            method = value.func if isinstance(value.func, cst.Attribute) and not value.args else None
+            if method is None or method.attr.value not in _KEEPING:
+                return value
+            value = method.value
         else:
             return None
 
 
 def _is_loss_like(side: cst.BaseExpression) -> bool:
-    name = added_variable(side)
-    return name is not None and ("loss" in name.value.lower() or name.value in ("cost", "err", "error", "l"))
+    added = added_value(side)
+    called = added.func if isinstance(added, cst.Call) else added
+    last = called.attr if isinstance(called, cst.Attribute) else called
+    name = last.value.lower() if isinstance(last, cst.Name) else ""
+    return "loss" in name or name in ("cost", "err", "error", "l", "criterion")
 
 
 def _is_renewed(each: Accumulation, names: Names) -> bool:
@@ -124,10 +136,19 @@ def _uses(each: Accumulation, tree: Tree, names: Names) -> Iterator[cst.CSTNode]
         above = tree.parent(node)
         if (isinstance(above, cst.Attribute) and above.attr is node) or getattr(above, "keyword", None) is node:
             continue
-        bound = isinstance(above, (cst.AssignTarget, cst.AnnAssign)) and above.target is node
+        bound = _is_bound(node, tree)
         own = any(one is each.node for one in (node, *tree.ancestors(node)))
         if not bound and not own and place_of(node, names, {}) == each.place:
             yield node
+
+
+def _is_bound(node: cst.CSTNode, tree: Tree) -> bool:
+    """Whether a name is a target, also one of several: `total, count = 0.0, 0`."""
+    above = tree.parent(node)
+    several = tree.parent(above) if isinstance(above, cst.Element) else None
+    if isinstance(several, (cst.Tuple, cst.List)):
+        node, above = several, tree.parent(several)
+    return isinstance(above, (cst.AssignTarget, cst.AnnAssign)) and above.target is node
 
 
 def is_differentiated(each: Accumulation, tree: Tree, names: Names) -> bool:
@@ -161,20 +182,37 @@ def is_only_shown(each: Accumulation, tree: Tree, names: Names) -> bool:
     if not isinstance(each.target, cst.Name):
         return False
     uses = list(_uses(each, tree, names))
-    return bool(uses) and all(_shows(use, tree, names) for use in uses)
+    return bool(uses) and all(_shows(use, tree, names, frozenset({each.target.value})) for use in uses)
 
 
-def _shows(use: cst.CSTNode, tree: Tree, names: Names) -> bool:
+def _shows(use: cst.CSTNode, tree: Tree, names: Names, seen: frozenset[str]) -> bool:
     child = use
     for above in tree.ancestors(use):
         if isinstance(above, (cst.FormattedStringExpression, cst.Comparison)):
             return True
         if isinstance(above, cst.Call):
             method = above.func.attr.value if isinstance(above.func, cst.Attribute) else ""
-            return method in _SHOWING or names.full_name(above.func) in _SHOWN_BY
+            name = names.full_name(above.func)
+            if name not in _REDUCING and (method not in _KEEPING or child is not above.func):
+                return method in _SHOWING or name in _SHOWN_BY
         if isinstance(above, cst.AugAssign) and above.target is child:
             return True
-        if isinstance(above, (cst.Return, cst.Assign, cst.Yield, cst.BaseSuite)):
+        if isinstance(above, cst.Assign):
+            return _is_shown_later(above, tree, names, seen)
+        if isinstance(above, (cst.Return, cst.Yield, cst.BaseSuite)):
             return False
         child = above
     return False
+
+
+def _is_shown_later(assign: cst.Assign, tree: Tree, names: Names, seen: frozenset[str]) -> bool:
+    """Whether a value is kept in a local variable that is only shown: `mean = sum(losses) / len(losses)`."""
+    target = assign.targets[0].target
+    if len(assign.targets) != 1 or not isinstance(target, cst.Name):
+        return False
+    if target.value in seen:
+        return True  # `total = total / n`: its other uses are asked, too
+    scope = names.reference(target).scope
+    same = [name for name in tree.named(target.value) if names.reference(name).scope is scope]
+    reads = [name for name in same if not _is_bound(name, tree)]
+    return bool(reads) and all(_shows(read, tree, names, seen | {target.value}) for read in reads)

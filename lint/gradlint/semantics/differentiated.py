@@ -10,6 +10,7 @@ import libcst as cst
 
 from gradlint.semantics.forward_methods import running
 from gradlint.semantics.grad_mode import Mode
+from gradlint.semantics.untrained import Untrained
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -25,6 +26,19 @@ _OUTSIDE: Final = re.compile(
     r"|match|init|test|export|extract",
     re.IGNORECASE,
 )
+# Code that computes features of the data or fixed positions; in a loss it is given what the network has made.
+_FEATURES: Final = re.compile(r"stft|spectrogram|fbank|rotary|rope(?:_|$)|coord", re.IGNORECASE)
+
+
+def is_loss(name: str) -> bool:
+    """Whether a function or class is a loss by its name."""
+    return _LOSS.search(name) is not None
+
+
+def names_around(value: cst.CSTNode, tree: Tree) -> list[str]:
+    """The names of the functions and classes around a node."""
+    around = (above for above in tree.ancestors(value) if isinstance(above, (cst.FunctionDef, cst.ClassDef)))
+    return [above.name.value for above in around]
 
 
 class Differentiated:
@@ -32,25 +46,22 @@ class Differentiated:
 
     def __init__(self, tree: Tree, names: Names, classes: ModuleClasses, mode: GradMode, graphs: GraphValues) -> None:
         self._tree, self._names, self._classes, self._mode, self._graphs = tree, names, classes, mode, graphs
+        self._untrained = Untrained(tree, names, classes)
 
     def holds(self, value: cst.CSTNode) -> bool:
         """Whether a value most likely is differentiated: autograd records, and a forward pass or a loss makes it."""
         function = self._tree.enclosing(value, cst.FunctionDef)
+        if self._untrained.holds(value):
+            return False
         if function is None or self._mode.at(value) is not Mode.ON:
             return self._graphs.carries(value)
-        if any(_OUTSIDE.search(name) for name in self._around(value)):
+        around = names_around(value, self._tree)
+        loss = any(map(is_loss, around))
+        if any(_OUTSIDE.search(name) or (not loss and _FEATURES.search(name)) for name in around):
             return self._graphs.carries(value)
-        if function in self._running or _LOSS.search(function.name.value):
+        if function in self._running or is_loss(function.name.value):
             return True
         return self._graphs.carries(value)
-
-    def _around(self, value: cst.CSTNode) -> list[str]:
-        """The names of the functions and classes around a node."""
-        return [
-            above.name.value
-            for above in self._tree.ancestors(value)
-            if isinstance(above, (cst.FunctionDef, cst.ClassDef))
-        ]
 
     @cached_property
     def _running(self) -> set[cst.FunctionDef]:

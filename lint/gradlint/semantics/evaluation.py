@@ -1,4 +1,4 @@
-"""Functions that evaluate a network: the loop, the forward pass in it, and what else they do."""
+"""Functions and scripts that evaluate a network: the loop, the forward pass in it, and what else they do."""
 
 from __future__ import annotations
 
@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 # Whatever differentiates, or may: its names alone are enough to stay silent.
 _DIFFERENTIATING: Final = re.compile(
     r"grad|backward|attack|adversar|perturb|jacobian|hessian|vjp|jvp|saliency|attribution|fisher|langevin|energy|force"
+    r"|gcam|medcam"
 )
 _STEPPING: Final = words("step train_step training_step fit optimize")
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A function that calls a network in a loop: `loop` is the outermost loop, `forward` the first call in it."""
+    """Code that calls a network in a loop: `loop` is the outermost loop, `forward` the first call in it.
 
-    function: cst.FunctionDef
+    `function` is what it stands in, None at the top level of a file; `code` is all that runs in evaluation mode.
+    """
+
+    function: cst.FunctionDef | None
+    code: tuple[cst.CSTNode, ...]
     loop: cst.For | cst.While
     forward: cst.Call
     network: ReceiverPlace
@@ -45,35 +50,56 @@ class Evaluations:
         self._tree, self._names, self._calls = tree, names, calls
 
     def with_eval(self) -> Iterator[Evaluation]:
-        """The functions that call `net.eval()` and then `net(...)` in a loop."""
+        """The functions and scripts that call `net.eval()` and then `net(...)` in a loop."""
         for call in self._tree.nodes(cst.Call):
-            function = self._tree.enclosing(call, cst.FunctionDef, cst.ClassDef, cst.Lambda)
-            if not isinstance(function, cst.FunctionDef) or not is_mode_call(call, "eval"):
+            around = self._tree.enclosing(call, cst.FunctionDef, cst.ClassDef, cst.Lambda)
+            function = around if isinstance(around, cst.FunctionDef) else None
+            if around is not function or not is_mode_call(call, "eval"):
                 continue
-            if function.name.value in ("forward", "__call__"):
+            if function is not None and function.name.value in ("forward", "__call__"):
                 continue
             assert isinstance(call.func, cst.Attribute)
             network = place_of(call.func.value, self._names, {})
-            found = self._forward(function, network, call) if network is not None else None
-            if found is not None and network is not None:
-                yield Evaluation(function, *found, network, call)
+            if network is None:
+                continue
+            code = (function,) if function is not None else self._below(call, network)
+            found = self._forward(function, code, network, call)
+            if found is not None:
+                yield Evaluation(function, code, *found, network, call)
+
+    def _below(self, eval_call: cst.Call, network: ReceiverPlace) -> tuple[cst.CSTNode, ...]:
+        """The statements of a script from `net.eval()` to the end of its block, or to what trains the network again."""
+        statement = self._tree.statement(eval_call)
+        block = self._tree.parent(statement) if statement is not None else None
+        if not isinstance(block, (cst.IndentedBlock, cst.Module)):
+            return ()
+        body = list(block.body)
+        found: list[cst.CSTNode] = []
+        for below in body[body.index(statement) :]:  # type: ignore[arg-type]
+            if any(self._is_mode_of(call, "train", network) for call in self._tree.below(below, cst.Call)):
+                break
+            found.append(below)
+        return tuple(found)
 
     def _forward(
-        self, function: cst.FunctionDef, network: ReceiverPlace, after: cst.Call
+        self, function: cst.FunctionDef | None, code: tuple[cst.CSTNode, ...], network: ReceiverPlace, after: cst.Call
     ) -> tuple[cst.For | cst.While, cst.Call] | None:
         begun = False
-        for node in walk(function.body):
+        for node in (each for part in code for each in walk(part)):
             begun = begun or node is after
             if not begun or not isinstance(node, cst.Call):
                 continue
-            if is_mode_call(node, "train") and isinstance(node.func, cst.Attribute):
-                if place_of(node.func.value, self._names, {}) == network:
-                    return None
-            elif self.calls_network(node, network):
+            if self._is_mode_of(node, "train", network):
+                return None
+            if self.calls_network(node, network):
                 loops = self.loops_around(node, function)
                 if loops and loops[0] not in self._tree.ancestors(after):
                     return loops[-1], node
         return None
+
+    def _is_mode_of(self, call: cst.Call, mode: str, network: ReceiverPlace) -> bool:
+        method = call.func if is_mode_call(call, mode) else None
+        return isinstance(method, cst.Attribute) and place_of(method.value, self._names, {}) == network
 
     def calls_network(self, call: cst.Call, network: ReceiverPlace) -> bool:
         """Whether a call is `net(...)` or `net.forward(...)`."""
@@ -82,8 +108,8 @@ class Evaluations:
             called = called.value
         return place_of(called, self._names, {}) == network
 
-    def loops_around(self, node: cst.CSTNode, function: cst.FunctionDef) -> list[cst.For | cst.While]:
-        """The loops around a node within a function, nearest first."""
+    def loops_around(self, node: cst.CSTNode, function: cst.FunctionDef | None) -> list[cst.For | cst.While]:
+        """The loops around a node within a function, or at the top level of the file, nearest first."""
         found: list[cst.For | cst.While] = []
         for above in self._tree.ancestors(node):
             if above is function:
@@ -94,8 +120,8 @@ class Evaluations:
                 found.append(above)
         return found
 
-    def may_differentiate(self, code: cst.FunctionDef | cst.For | cst.While) -> bool:
-        """Whether a function or loop, or a helper of the file that it calls, may train or differentiate something."""
+    def may_differentiate(self, code: cst.CSTNode) -> bool:
+        """Whether a function, loop or statement, or a helper of the file that it calls, may train or differentiate."""
         return self._may_differentiate(code, set())
 
     def _may_differentiate(self, function: cst.CSTNode, seen: set[cst.CSTNode]) -> bool:

@@ -220,9 +220,7 @@ class ModuleClasses:
         owner.attributes.setdefault(name, []).append(Attribute(name, kind, node, method, value, made))
 
 
-def _paired(
-    target: cst.Tuple | cst.List, value: cst.BaseExpression | None
-) -> list[cst.BaseExpression] | list[None]:
+def _paired(target: cst.Tuple | cst.List, value: cst.BaseExpression | None) -> list[cst.BaseExpression] | list[None]:
     """What each part of `a, b = x, y` gets; None each where the values are not written side by side."""
     several = value.elements if isinstance(value, (cst.Tuple, cst.List)) else ()
     plain = not any(isinstance(each, cst.StarredElement) for each in (*target.elements, *several))

@@ -1,0 +1,36 @@
+"""GRD416 in scripts: what else the file says decides whether anything is recorded there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lint.linting import lint
+
+SCRIPT = """
+    import torch
+    from torch import nn
+
+    net = nn.Linear(2, 2)
+    {before}
+    net.eval()
+    for x in loader:
+        print(net(x))
+    {after}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ("", "", 1),
+        ("", "net.train()\n    net(x).sum().backward()", 1),
+        ("", "net(x).sum().backward()", 0),
+        ("for p in net.parameters():\n        p.requires_grad = False", "", 0),
+        ("net.requires_grad_(False)", "", 0),
+        ("torch.set_grad_enabled(False)", "", 0),
+    ],
+)
+def test_a_script_is_told_unless_it_trains_below_or_freezes(before: str, after: str, found: int) -> None:
+    told = lint(SCRIPT.format(before=before, after=after), "GRD416")
+    assert len(told) == found
+    assert all("put the loop into `with torch.no_grad():`" in each.message and each.fix is None for each in told)
