@@ -97,7 +97,10 @@ class Context:
         self.without_graph = [k for k, output in enumerate(found) if not output.requires_grad]
         outputs = [output.detach().clone() for output in found]
         if not outputs:
-            raise UsageProblem(f"{self.subject.name} returned no floating or complex tensor: there is nothing to check")
+            instead = f" but {self.subject.returned}" if self.subject.returned else ""
+            raise UsageProblem(
+                f"{self.subject.name} returned no floating or complex tensor{instead}: there is nothing to check"
+            )
         return outputs
 
     @cached_property

@@ -54,6 +54,10 @@ class Vjp:
 
 def check_leaves(context: Context, findings: list[Finding]) -> Iterator[tuple[str, TensorCheck]]:
     """The verdict on every leaf of the context's subject, by name."""
+    if not context.finite and not any(bool(cotangent.any()) for cotangent in context.cotangents):
+        for leaf in context.subject.leaves:
+            yield leaf.name, _unseen(leaf)
+        return
     pairs = list(zip(context.subject.leaves, context.gradients.values, context.gradients.reached, strict=True))
     wanted = {leaf: _elementwise(context, leaf) for leaf, _, _ in pairs}
     # With a budget the cheapest decisive look at everything comes first; elements follow while there is time.
@@ -72,6 +76,12 @@ def check_leaves(context: Context, findings: list[Finding]) -> Iterator[tuple[st
         if not hurried or (wanted[leaf] and not context.deadline.passed):
             yield leaf.name, _check(context, leaf, gradient, reached, wanted[leaf], findings)
     context.deadline = whole
+
+
+def _unseen(leaf: Leaf) -> TensorCheck:
+    """The verdict where no element of the outputs is finite: both gradients of nothing are zero, and say nothing."""
+    shape, unknown = tuple(leaf.tensor.shape), Verdict.INCONCLUSIVE
+    return TensorCheck(leaf.name, shape, math.nan, math.inf, unknown, coverage=0.0, reason="domain edge")
 
 
 def _elementwise(context: Context, leaf: Leaf) -> bool:

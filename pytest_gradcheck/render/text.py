@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pytest_gradcheck.model import Report, TensorCheck, Verdict
 
 #: Rows of GOOD tensors beyond which only the others are listed.
@@ -73,9 +75,11 @@ def _table(checks: tuple[TensorCheck, ...]) -> list[str]:
 
 
 def _verdict(check: TensorCheck) -> str:
-    how = (
-        "" if check.coverage >= 1 else " (projected)" if not check.coverage else f" ({check.coverage:.0%} of elements)"
-    )
+    how = "" if check.coverage else " (projected)"
+    if 0 < check.coverage < 1:
+        how = f" ({check.coverage:.0%} of elements)"
+    if math.isnan(check.relative_error) and not check.coverage:
+        how = ""  # nothing was compared at all
     why = (
         f": {check.reason}"
         if check.reason

@@ -36,7 +36,7 @@ class Arguments:
             found = tensor.detach()
             own = state.cast(found, dtype, device)
             own = own.clone() if own is found else own
-            if own.layout is torch.strided:
+            if own.layout is torch.strided and not own.is_nested:
                 own = own.resolve_conj().resolve_neg()
             if tensor.requires_grad:
                 self.requiring.add(name)
@@ -76,8 +76,9 @@ class Forward:
         self._replayed = replayed
         self._calls = 0
         self._raised: str | None = None
-        #: Names of the inputs that the first call wrote into.
+        #: Names of the inputs that the first call wrote into, and what it returned.
         self.written: list[str] = []
+        self.returned = ""
 
     def takes(self, tensor: torch.Tensor) -> bool:
         """Whether another tensor can stand in for this one: it is an input, or a module's parameter or buffer."""
@@ -107,8 +108,9 @@ class Forward:
             # Each evaluation writes into copies of its own, whose version counters start at zero.
             own = given(positional, named).items()
             self.written = [at for name, value in own for at, copy in tree.tensors(value, name) if copy._version]
+            self.returned = _kind(result)
         return [
-            output.to_dense() if output.layout != torch.strided else output
+            _dense(output)
             for _, output in tree.tensors(result, "output")
             if output.is_floating_point() or output.is_complex()
         ]
@@ -119,6 +121,20 @@ class Forward:
             f"in {str(torch.get_default_dtype()).removeprefix('torch.')}: {_first_line(error)}{at(error)}"
             f"{self._arguments.hint}"
         )
+
+
+def _dense(output: torch.Tensor) -> torch.Tensor:
+    if output.is_nested:
+        return torch.cat([part.reshape(-1) for part in output.unbind()])  # a dense form has numbers that nobody wrote
+    return output.to_dense() if output.layout != torch.strided else output
+
+
+def _kind(value: Any) -> str:
+    """What something is, in two words of a message."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -209,7 +209,8 @@ def _chosen(
 
 def _differentiable(tensor: torch.Tensor) -> bool:
     """Whether single elements of an input can be moved: sparse inputs pass through as they are."""
-    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.layout is torch.strided
+    movable = tensor.layout is torch.strided and not tensor.is_nested
+    return (tensor.is_floating_point() or tensor.is_complex()) and movable
 
 
 def _known(name: str, arguments: Arguments, floating: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ def nothing(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     none = not given(inputs, kwargs)
     return (
         f"there is nothing to check: no input is a floating or complex tensor (got {', '.join(got) or 'no tensors'}) "
-        f"and no parameter requires a gradient{arrays(inputs, kwargs)}"
+        f"and no parameter requires a gradient{arrays(inputs, kwargs)}{_packed(inputs, kwargs)}"
         f"{'; give the inputs, as tensors or, in a mark, as shapes: gradcheck((8, 16))' if none else ''}"
     )
 
@@ -46,6 +46,17 @@ def arrays(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """A hint, to end a message with, where an input is a numpy array; else empty."""
     found = [name for name, value in given(inputs, kwargs).items() if type(value).__module__ == "numpy"]
     return f"; {found[0]} is a numpy array: pass torch.from_numpy({found[0]}) instead" if found else ""
+
+
+def _packed(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """A hint, to end a message with, where an input holds numbers that cannot be moved one by one; else empty."""
+    packed = [name for name, tensor in _named(inputs, kwargs) if tensor.is_nested or tensor.layout is not torch.strided]
+    if not packed:
+        return ""
+    return (
+        f"; {packed[0]} is sparse or nested, whose numbers are not moved one by one: check a function that makes it "
+        f"of dense tensors, such as lambda dense: layer(dense.to_sparse())"
+    )
 
 
 def given(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,5 +70,7 @@ def _named(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterable[tuple[s
 
 
 def _short(tensor: torch.Tensor) -> str:
+    if tensor.is_nested:
+        return "a nested tensor"  # which has no shape
     kind = tensor.dtype if tensor.layout is torch.strided else tensor.layout
     return f"{str(kind).removeprefix('torch.')} of shape {tuple(tensor.shape)}"

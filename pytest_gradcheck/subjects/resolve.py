@@ -61,6 +61,9 @@ def resolve(subject: Any) -> Resolved:
             f"{subject.__name__} is a class; a gradient check needs an instance: pass {subject.__name__}(...), "
             f"or name the constructor's arguments in the marker: gradcheck(..., init=(...))"
         )
+    if isinstance(subject, torch.autograd.Function):
+        name = type(subject).__name__
+        raise UsageProblem(f"{name}() is an instance of an autograd.Function: pass {name} itself, or {name}.apply")
     if isinstance(subject, nn.Module):
         return Resolved(
             type(subject).__name__, _itself, subject, (), None, where(getattr(type(subject), "forward", None))

@@ -35,6 +35,9 @@ def copied(module: nn.Module) -> nn.Module | None:
         twin = copy.deepcopy(module, lazy)
     except Exception:  # noqa: BLE001  deepcopy runs the user's own __deepcopy__ and __reduce__, which may raise anything
         return None
+    for own in twin.parameters():
+        if not own.is_leaf:  # the copy of a scripted module's parameter is computed from the original
+            own.detach_().requires_grad_()
     twin.zero_grad(set_to_none=True)
     return twin
 

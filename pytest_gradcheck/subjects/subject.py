@@ -149,6 +149,12 @@ class Subject:
         found: Sequence[str] = getattr(self._compute, "written", ())
         return found
 
+    @property
+    def returned(self) -> str:
+        """What the first evaluation returned, in words; known after it."""
+        found: str = getattr(self._compute, "returned", "")
+        return found
+
     def evaluate(self) -> list[torch.Tensor]:
         """The outputs at the leaves' present values, in grad mode, so that every point takes the backward's path."""
         self.calls += 1

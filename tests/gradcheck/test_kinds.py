@@ -246,3 +246,18 @@ def test_a_module_that_writes_into_its_input_is_checked_and_said() -> None:
     assert "InPlace writes into input0" in str(report)
     silent = check_gradients(nn.Tanh(), x)
     assert not silent.findings
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_pass_through_and_come_out(layout: torch.layout) -> None:
+    ragged = torch.nested.nested_tensor([torch.randn(2, 3), torch.randn(4, 3)], layout=layout)
+    assert said(check_gradients(nn.Linear(3, 2), ragged)) == {"weight": Verdict.GOOD, "bias": Verdict.GOOD}
+
+    def packed(a: Tensor, b: Tensor) -> Tensor:
+        return torch.nested.as_nested_tensor([a, b], layout=layout).sin()
+
+    inputs = torch.randn(2, 3), torch.randn(4, 3)
+    assert said(check_gradients(packed, *inputs)) == {"input0": Verdict.GOOD, "input1": Verdict.GOOD}
+    cut = check_gradients(lambda a, b: packed(a, b.detach()), *inputs)
+    assert said(cut) == {"input0": Verdict.GOOD, "input1": Verdict.WRONG}

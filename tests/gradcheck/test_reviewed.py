@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -264,6 +265,17 @@ def test_scripted_and_compiled_modules() -> None:
     report = check_gradients(compiled, torch.randn(4, 3))
     assert report.passed, str(report)
     assert [check.name for check in report.tensors] == ["input0", "weight", "bias"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_scripted_module_warns_of_nothing_and_keeps_its_frozen_parameter() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of its age
+        scripted = torch.jit.script(nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)))
+    scripted[0].bias.requires_grad_(False)
+    report = check_gradients(scripted, torch.randn(4, 3))
+    assert [check.name for check in report.tensors] == ["input0", "0.weight", "1.weight", "1.bias"]
+    assert all(parameter.is_leaf and parameter.grad is None for parameter in scripted.parameters())
 
 
 def test_right_gradients_next_to_a_pole_pass() -> None:

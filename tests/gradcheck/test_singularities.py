@@ -86,6 +86,18 @@ def test_a_point_without_a_derivative_is_no_fault(function: Callable[[Tensor], T
     assert report.verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("function", [torch.log, torch.sqrt, lambda x: x / 0, lambda x: x * math.nan])
+@pytest.mark.parametrize("size", [3, 3000])
+def test_where_no_output_is_finite_nothing_was_seen(function: Callable[[Tensor], Tensor], size: int) -> None:
+    report = check_gradients(function, -torch.ones(size))
+    assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+    assert report.passed and not check_gradients(function, -torch.ones(size), strict=True).passed
+    (check,) = report.tensors
+    assert (check.reason, check.coverage) == ("domain edge", 0.0) and math.isnan(check.relative_error)
+    assert "INCONCLUSIVE: domain edge\n" in str(report)
+    assert [finding.kind for finding in report.findings] == ["non-finite"]
+
+
 #: Functions with the edge of their domain at some of the numbers of a point, and where.
 EDGES: dict[str, tuple[Callable[[Tensor], Tensor], dict[int, float]]] = {
     "root": (torch.sqrt, {3: 0.0, 30: 0.0}),

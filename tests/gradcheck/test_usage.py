@@ -14,12 +14,35 @@ from tests.gradcheck.functions import Swish
 
 X = torch.randn(2, 3)
 
+
+def _instance() -> None:
+    with pytest.warns(DeprecationWarning):  # torch's own
+        swish = Swish()  # type: ignore[no-untyped-call]
+    check_gradients(swish, X)
+
+
+def _nested() -> None:
+    check_gradients(torch.sin, torch.nested.nested_tensor([X, X]))
+
+
 QUESTIONS: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "module class": (lambda: check_gradients(nn.Linear, X), ["Linear is a class", "init=(...)"]),
     "not callable": (lambda: check_gradients("swish", X), ["cannot check the gradient of 'swish'"]),
     "nothing floating": (lambda: check_gradients(lambda i: i, torch.tensor([1])), ["nothing to check", "(1,)"]),
     "no inputs": (lambda: check_gradients(lambda: torch.ones(2)), ["nothing to check", "no tensors"]),
-    "no tensor returned": (lambda: check_gradients(lambda x: 3, X), ["returned no floating or complex tensor"]),
+    "no tensor returned": (
+        lambda: check_gradients(lambda x: 3, X),
+        ["no floating or complex tensor but an int: there"],
+    ),
+    "None returned": (lambda: check_gradients(lambda x: None, X), ["tensor but None: there is nothing to check"]),
+    "integers returned": (lambda: check_gradients(lambda x: x.long(), X), ["tensor but a tensor of int64: there"]),
+    "long not callable": (
+        lambda: check_gradients({"weight": torch.ones(9, 9)}, X),
+        ["the gradient of a dict: a subject"],
+    ),
+    "an instance of a Function": (_instance, ["Swish() is an instance of an autograd.Function: pass Swish itself, or"]),
+    "sparse": (lambda: check_gradients(torch.sin, X.to_sparse()), ["input0 is sparse or nested", "dense.to_sparse()"]),
+    "nested": (_nested, ["got input0: a nested tensor", "check a function that makes it of dense tensors"]),
     "output does not depend": (lambda: check_gradients(lambda x: torch.ones(2), X), ["no gradient to check", "input0"]),
     "forward raises": (
         lambda: check_gradients(nn.Linear(4, 2), X),
