@@ -12,6 +12,7 @@ from pytest_gradcheck.annotated import Spec, inputs_of
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.marker import Marker, is_shape
 from pytest_gradcheck.numerics.directions import generator
+from pytest_gradcheck.subjects.resolve import at
 
 
 def draw(marker: Marker, seed: int, subject: Any = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -34,7 +35,7 @@ def draw(marker: Marker, seed: int, subject: Any = None) -> tuple[tuple[Any, ...
     try:
         made = marker.make_inputs()
     except Exception as error:
-        raise UsageProblem(f"gradcheck: inputs= raised {type(error).__name__}: {error}") from error
+        raise UsageProblem(f"gradcheck: inputs= raised {type(error).__name__}: {error}{at(error)}") from error
     if isinstance(made, torch.Tensor):
         made = (made,)
     if not isinstance(made, (tuple, list)):
@@ -43,7 +44,19 @@ def draw(marker: Marker, seed: int, subject: Any = None) -> tuple[tuple[Any, ...
 
 
 def drawn_as(spec: Spec, source: torch.Generator, domain: tuple[float, float] | None = None) -> torch.Tensor:
-    """A tensor of a shape and kind: floats from N(0, 1), or uniform inside a domain; whole numbers within bounds."""
+    """A tensor of a shape and kind: floats from N(0, 1), or uniform inside a domain; whole numbers within bounds.
+
+    Raises:
+        UsageProblem: No tensor of this shape can be made.
+    """
+    try:
+        return _numbers(spec, source, domain)
+    except (RuntimeError, TypeError, MemoryError) as error:
+        said = str(error).partition("\n")[0]
+        raise UsageProblem(f"no input of shape {spec.shape} can be made: {said}") from None
+
+
+def _numbers(spec: Spec, source: torch.Generator, domain: tuple[float, float] | None) -> torch.Tensor:
     if spec.kind == "float" and domain is not None:
         low, high = domain
         return low + (high - low) * torch.rand(spec.shape, generator=source)
@@ -80,7 +93,8 @@ def build(returned: Any, marker: Marker) -> Any:
         return returned
     if isinstance(returned, type) and issubclass(returned, nn.Module):
         return construct(returned, marker)
-    raise UsageProblem("gradcheck: init builds an nn.Module class, but the test returned none: remove it")
+    got = f"the class {returned.__name__}" if isinstance(returned, type) else f"an object of {type(returned).__name__}"
+    raise UsageProblem(f"gradcheck: init builds a class of nn.Module, but the test returned {got}: remove init")
 
 
 def _drawn(spec: Any, marker: Marker, source: torch.Generator) -> Any:

@@ -34,11 +34,13 @@ def refuse_meta(inputs: Sequence[Any], kwargs: Mapping[str, Any], owned: Iterabl
 def nothing(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """The message where no input and no parameter can be differentiated."""
     got = [f"{name}: {_short(tensor)}" for name, tensor in _named(inputs, kwargs)]
-    none = not given(inputs, kwargs)
+    missing = (
+        "" if given(inputs, kwargs) else "; give the inputs, as tensors or, in a mark, as shapes: gradcheck((8, 16))"
+    )
+    hints = arrays(inputs, kwargs) + _packed(inputs, kwargs) + _no_shape(inputs, kwargs) + missing
     return (
         f"there is nothing to check: no input is a floating or complex tensor (got {', '.join(got) or 'no tensors'}) "
-        f"and no parameter requires a gradient{arrays(inputs, kwargs)}{_packed(inputs, kwargs)}"
-        f"{'; give the inputs, as tensors or, in a mark, as shapes: gradcheck((8, 16))' if none else ''}"
+        f"and no parameter requires a gradient{hints}"
     )
 
 
@@ -46,6 +48,14 @@ def arrays(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """A hint, to end a message with, where an input is a numpy array; else empty."""
     found = [name for name, value in given(inputs, kwargs).items() if type(value).__module__ == "numpy"]
     return f"; {found[0]} is a numpy array: pass torch.from_numpy({found[0]}) instead" if found else ""
+
+
+def _no_shape(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """A hint, to end a message with, where an input is a tuple of numbers that is nearly a shape; else empty."""
+    for name, value in given(inputs, kwargs).items():
+        if type(value) is tuple and value and all(isinstance(size, (int, float)) for size in value):
+            return f"; {name} is {value}, which is no shape: the sizes of a shape are whole numbers"
+    return ""
 
 
 def _packed(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

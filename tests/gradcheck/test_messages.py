@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pytest_gradcheck import UsageProblem, Verdict, check_gradients
 from pytest_gradcheck.marker import Marker
-from pytest_gradcheck.subjects.draw import draw
+from pytest_gradcheck.subjects.draw import build, draw
 from tests.gradcheck.functions import MatMul, Swish, planted, rewritten
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -251,3 +251,22 @@ def test_inputs_that_cannot_be_made(case: str) -> None:
     make, message = BAD_INPUTS[case]
     with pytest.raises(UsageProblem, match=re.escape(message)):
         draw(Marker(make_inputs=make), 0)
+
+
+def test_an_error_of_inputs_has_its_line() -> None:
+    with pytest.raises(UsageProblem, match=r"division by zero \(\S*test_messages\.py:\d+\)$"):
+        draw(Marker(make_inputs=lambda: 1 / 0), 0)
+
+
+@pytest.mark.parametrize("size", [10**15, 2**70])
+def test_a_shape_that_no_memory_holds_is_said_in_one_line(size: int) -> None:
+    with pytest.raises(UsageProblem, match=rf"^no input of shape \(3, {size}\) can be made: [^\n]+$") as caught:
+        draw(Marker(inputs=((3, size),)), 0)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(("returned", "got"), [(Swish, "the class Swish"), (nn.Linear(3, 2), "an object of Linear")])
+def test_constructor_arguments_without_a_class_name_what_came_instead(returned: Any, got: str) -> None:
+    said = f"gradcheck: init builds a class of nn.Module, but the test returned {got}: remove init"
+    with pytest.raises(UsageProblem, match=re.escape(said)):
+        build(returned, Marker(init=(3,)))

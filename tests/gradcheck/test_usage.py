@@ -41,6 +41,10 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         ["the gradient of a dict: a subject"],
     ),
     "an instance of a Function": (_instance, ["Swish() is an instance of an autograd.Function: pass Swish itself, or"]),
+    "nearly a shape": (
+        lambda: check_gradients(torch.sin, (2.5, 3)),
+        ["input0 is (2.5, 3), which is no shape: the sizes of a shape are whole numbers"],
+    ),
     "sparse": (lambda: check_gradients(torch.sin, X.to_sparse()), ["input0 is sparse or nested", "dense.to_sparse()"]),
     "nested": (_nested, ["got input0: a nested tensor", "check a function that makes it of dense tensors"]),
     "output does not depend": (lambda: check_gradients(lambda x: torch.ones(2), X), ["no gradient to check", "input0"]),
