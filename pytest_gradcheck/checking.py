@@ -28,10 +28,18 @@ CHECK = "a gradient check"
 
 
 class Checker:
-    """What the `gradcheck` fixture is: `check_gradients` with this test's settings, raising on a mismatch."""
+    """What the `gradcheck` fixture is: `check_gradients` with this test's settings, raising on a mismatch.
 
-    def __init__(self, item: pytest.Item, marker: Marker | None, device: str | None) -> None:
+    Args:
+        item: The test.
+        marker: Its mark, or None.
+        device: The device under test, or None for that of the inputs.
+        marked: Whether the mark itself asks, rather than a line of the test.
+    """
+
+    def __init__(self, item: pytest.Item, marker: Marker | None, device: str | None, marked: bool = False) -> None:
         self._item = item
+        self._marked = marked
         self._marker = marker or Marker()
         self._device = device
         self.calls = 0
@@ -80,7 +88,12 @@ class Checker:
         if not report.passed:
             raise GradientMismatch(str(report), report)
         if report.verdict is not Verdict.GOOD:
-            warnings.warn(GradcheckWarning(str(report)), stacklevel=2)
+            warning = GradcheckWarning(str(report))
+            if self._marked:
+                path, start, _ = self._item.reportinfo()
+                warnings.warn_explicit(warning, GradcheckWarning, str(path), (start or 0) + 1)
+            else:
+                warnings.warn(warning, stacklevel=2)
         return report
 
     def _with_own_findings(self, report: Report, question: Any) -> Report:

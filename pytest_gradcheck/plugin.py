@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gradcheck import bad_marks, collect, failures, github, hooks, launch, options, smoke_marks, summary, workers
-from pytest_gradcheck.errors import GradcheckError, UsageProblem
+from pytest_gradcheck.errors import GradcheckError, GradcheckWarning, UsageProblem
 from pytest_gradcheck.lazy import load
 from pytest_gradcheck.options import KEY
 from pytest_gradcheck.training_fixtures import configured_root, fashion_mnist, gradient_flow, smoke_train
@@ -148,13 +148,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     _available(marker.options.get("device"))  # the mark's own device skips like the command line's
     if isinstance(pyfuncitem, collect.LayerItem):
         subject = load("pytest_gradcheck.subjects.draw", "construct", checking.CHECK)(pyfuncitem.target, marker)
-        checking.Checker(pyfuncitem, marker, device)(subject)
+        checking.Checker(pyfuncitem, marker, device, marked=True)(subject)
         return True
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     fixture = pyfuncitem.funcargs.get("gradcheck")
     result = pyfuncitem.obj(**arguments)
     used = isinstance(fixture, checking.Checker) and fixture.calls > 0
-    checking.check_returned(pyfuncitem, marker, result, checking.Checker(pyfuncitem, marker, device), used)
+    checker = checking.Checker(pyfuncitem, marker, device, marked=True)
+    checking.check_returned(pyfuncitem, marker, result, checker, used)
     return True
 
 
@@ -164,7 +165,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if (
         call.excinfo is not None
-        and call.excinfo.errisinstance(GradcheckError)
+        and call.excinfo.errisinstance((GradcheckError, GradcheckWarning))  # the latter under -W error
         and item.get_closest_marker(collect.MARK)
     ):
         report.longrepr = failures.located(item, call.excinfo) if report.failed else report.longrepr

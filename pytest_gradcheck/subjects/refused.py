@@ -51,10 +51,13 @@ def arrays(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 
 
 def _no_shape(inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """A hint, to end a message with, where an input is a tuple of numbers that is nearly a shape; else empty."""
+    """A hint, to end a message with, where an input is a shape, or nearly one, instead of a tensor; else empty."""
     for name, value in given(inputs, kwargs).items():
-        if type(value) is tuple and value and all(isinstance(size, (int, float)) for size in value):
-            return f"; {name} is {value}, which is no shape: the sizes of a shape are whole numbers"
+        if type(value) is not tuple or not value or not all(isinstance(size, (int, float)) for size in value):
+            continue
+        if all(type(size) is int for size in value):
+            return f"; {name} is the shape {value}, and only marks draw tensors of a shape: pass torch.randn{value}"
+        return f"; {name} is {value}, which is no shape: the sizes of a shape are whole numbers"
     return ""
 
 

@@ -41,6 +41,7 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         ["the gradient of a dict: a subject"],
     ),
     "an instance of a Function": (_instance, ["Swish() is an instance of an autograd.Function: pass Swish itself, or"]),
+    "a shape": (lambda: check_gradients(Swish, (2, 3)), ["input0 is the shape (2, 3), and", "pass torch.randn(2, 3)"]),
     "nearly a shape": (
         lambda: check_gradients(torch.sin, (2.5, 3)),
         ["input0 is (2.5, 3), which is no shape: the sizes of a shape are whole numbers"],

@@ -47,10 +47,25 @@ def test_the_warning_points_at_the_users_line(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*test_it.py:*: GradcheckWarning: *", "    report = gradcheck(torch.exp, *"])
 
 
+def test_the_warning_of_a_mark_points_at_the_marked_thing(suite: Suite) -> None:
+    layer = """
+@pytest.mark.gradcheck(inputs=lambda: (torch.tensor([0.3, 1.0, 2.0]),), mode="central", eps=2e-2)
+class Layer(nn.Module):
+    def forward(self, x):
+        return x.exp()
+"""
+    result = suite(SUSPICIOUS + layer, "-k", "unproven or Layer")
+    result.assert_outcomes(passed=2, warnings=2)
+    result.stdout.fnmatch_lines(["*test_it.py:8: GradcheckWarning: *", "    @pytest.mark.gradcheck(inputs=*"])
+    result.stdout.fnmatch_lines(["*test_it.py:16: GradcheckWarning: gradients of Layer *"])
+
+
 def test_a_warning_can_be_silenced_or_made_an_error(suite: Suite) -> None:
     category = "pytest_gradcheck.GradcheckWarning"
     suite(SUSPICIOUS, f"-Wignore::{category}").assert_outcomes(passed=2)
-    suite(SUSPICIOUS, f"-Werror::{category}").assert_outcomes(failed=2)
+    result = suite(SUSPICIOUS, f"-Werror::{category}")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["gradients of exp are SUSPICIOUS: *", "test_it.py:8: GradcheckWarning"])
 
 
 def test_proven_fails_and_good_is_silent(suite: Suite) -> None:
