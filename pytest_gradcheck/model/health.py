@@ -21,10 +21,10 @@ class LayerFlow:
     Attributes:
         module: Qualified name.
         kind: Class name.
-        gradient: Euclidean norm of its weight's gradient; None for a layer without weights.
+        gradient: Euclidean norm of its weight's gradient; None without weights, or where none arrived.
         weight: Euclidean norm of its weight, or None.
         activation: Root mean square of what it puts out.
-        dead: Share of dead units, for a ReLU, else None.
+        dead: Share of dead units, for a ReLU that was seen in enough samples to tell, else None.
         saturated: Share of saturated values, for tanh and sigmoid, else None.
     """
 
@@ -49,8 +49,8 @@ class Symptom:
     """A health rule that was broken.
 
     Attributes:
-        rule: "vanishing", "exploding", "exploding activations", "dead ReLU", "saturation", "initial loss", "input" or,
-            in a run, "learning rate" and "divergence".
+        rule: "vanishing", "exploding", "exploding activations", "dead ReLU", "saturation", "detached", "initial loss",
+            "input" or, in a run, "learning rate", "divergence" and "left out".
         module: Qualified name of the layer, or None where it is the whole net.
         message: What was measured, and the limit.
         step: Step of a run in which it was first broken; 0 outside of runs.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_gradcheck.training.trace import classify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     import torch
     from torch.autograd.graph import Node
+
+#: Nodes of a loss that are named.
+_MOST = 1000
 
 
 class BackwardTrace:
@@ -57,6 +61,28 @@ def nodes_behind(roots: Sequence[torch.Tensor]) -> list[Node]:
             seen[node] = None
             todo += [following for following, _ in node.next_functions]
     return list(seen)
+
+
+def named(node: str) -> str:
+    """The operation whose backward a node of this name is: "log" for "LogBackward0"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", node)).lower()
+
+
+def between(roots: Sequence[Node], ends: Container[Node]) -> list[str]:
+    """The operations by which a loss was computed from some outputs.
+
+    Args:
+        roots: What backward started from.
+        ends: The nodes that made the outputs.
+    """
+    seen: dict[Node, None] = {}
+    todo = list(roots)
+    while todo and len(seen) < _MOST:
+        node = todo.pop()
+        if node not in seen and node not in ends:
+            seen[node] = None
+            todo += [following for following, _ in node.next_functions if following is not None]
+    return list(dict.fromkeys(named(node.name()) for node in seen))
 
 
 def _worst(grads: Sequence[torch.Tensor | None]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_gradcheck.subjects.tree import tensors
-from pytest_gradcheck.training.sentinel import non_finite
+from pytest_gradcheck.training.numbers import has_numbers, is_mask, non_finite
 
 if TYPE_CHECKING:
     from pytest_gradcheck.training.feed import Batch
@@ -44,4 +44,4 @@ def where(name: str, tensor: torch.Tensor) -> str:
 
 
 def _numbers(tensor: torch.Tensor) -> bool:
-    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.layout is torch.strided
+    return has_numbers(tensor) and tensor.layout is torch.strided and not is_mask(tensor)

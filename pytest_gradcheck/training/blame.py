@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from pytest_gradcheck.model.training import Failure
 from pytest_gradcheck.training.bad_batch import bad_batch
-from pytest_gradcheck.training.sentinel import Reading, non_finite, tensor_norms
+from pytest_gradcheck.training.numbers import has_numbers, is_mask, non_finite, real_values
+from pytest_gradcheck.training.sentinel import Reading, tensor_norms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,23 +32,31 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: St
         model: With the parameters of the failing forward: the check comes before the optimizer moves them.
         state: What the forward may have changed, as it was before.
     """
-    spoilt = bad_batch(batch)
-    if spoilt:
-        side, kind, places = spoilt
-        return Failure(step, "data", "input", kind, tensor=side, evidence=places)
-    held = bad_parameter(model) or _bad_buffer(model, state)
-    if held:
-        name, kind = held
-        if step == 0:
-            return Failure(step, "forward", "parameter", kind, _owner(name), name)
-        said = f"it reached the loss in step {step}"
-        return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, evidence=(said,))
+    given = bad_before(step, batch, model, state)
+    if given:
+        return given
     if not math.isfinite(reading.loss):
         return Failure(step, "forward", "loss", "nan" if math.isnan(reading.loss) else "inf")
     # Backward runs from the loss to the inputs, so the last parameter is the first to be reached.
     name, kind = list(reading.bad.items())[-1]
     share = f"{len(reading.bad)} of {len(reading.norms)} gradients are not finite"
     return Failure(step, "backward", "gradient", kind, _owner(name), name, evidence=(share,))
+
+
+def bad_before(step: int, batch: Batch, model: nn.Module, state: StepState) -> Failure | None:
+    """A failure that this step's forward was given: a bad batch, parameter or buffer; None where all are fine."""
+    spoilt = bad_batch(batch)
+    if spoilt:
+        side, kind, places = spoilt
+        return Failure(step, "data", "input", kind, tensor=side, evidence=places)
+    held = bad_parameter(model) or _bad_buffer(model, state)
+    if held is None:
+        return None
+    name, kind = held
+    if step == 0:
+        return Failure(step, "forward", "parameter", kind, _owner(name), name)
+    said = f"it reached the loss in step {step}"
+    return Failure(step - 1, "optimizer", "parameter", kind, _owner(name), name, evidence=(said,))
 
 
 def seen_late(reading: Reading, now: int) -> Failure:
@@ -82,7 +91,9 @@ def _bad_buffer(model: nn.Module, state: StepState) -> tuple[str, str] | None:
 
 
 def _floating(part: Any) -> Iterable[torch.Tensor]:
-    return (leaf for leaf in tree_leaves(part) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point())
+    """The numbers of every tensor in it, but for attention masks: these hold huge and infinite ones on purpose."""
+    values = (real_values(leaf) for leaf in tree_leaves(part) if has_numbers(leaf))
+    return (leaf for leaf in values if not is_mask(leaf))
 
 
 def input_facts(batch: Batch) -> tuple[float, str]:

@@ -169,8 +169,9 @@ def _script(report: TrainingReport, plan: Plan, loop: Loop, model: _Source, loss
     if plan.amp is not None:
         yield f'with torch.autocast("{loop.feed.home.type}", dtype={plan.amp}):'
     indent = "    " if plan.amp is not None else ""
-    called = loss.code or "(...)"
-    yield f'{indent}loss = {called}(model({stars}kept["inputs"]), kept["targets"])'
+    outputs = f'model({stars}kept["inputs"])'
+    own = plan.loss is None and loop.batch is not None and loop.batch.targets is None
+    yield indent + (f"loss = {outputs}.loss" if own else f'loss = {loss.code or "(...)"}({outputs}, kept["targets"])')
     yield f"{'loss' if loop.scale == 1 else f'(loss * {loop.scale:g})'}.sum().backward()"
     yield "grads = {name: item.grad for name, item in model.named_parameters() if item.grad is not None}"
     yield "bad = [name for name, grad in grads.items() if not grad.isfinite().all()]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from pytest_gradcheck.training.backtrace import nodes_behind
+from pytest_gradcheck.training.backtrace import between, nodes_behind
+from pytest_gradcheck.training.numbers import SANE, has_numbers, non_finite, total, values_of
 from pytest_gradcheck.training.replay import Root
-from pytest_gradcheck.training.sentinel import non_finite
 
 #: Calls of one step that are kept: as many micro-batches can be run again.
 KEPT = 16
@@ -30,6 +30,7 @@ class Call:
         kwargs: With which keyword arguments.
         outputs: The tensors that came out, cut off from the graph.
         grads: The gradient that each of them got, by its place.
+        nodes: What made them in the graph.
     """
 
     module: nn.Module
@@ -37,6 +38,7 @@ class Call:
     kwargs: dict[str, Any]
     outputs: list[torch.Tensor] = field(default_factory=list)
     grads: dict[int, torch.Tensor] = field(default_factory=dict)
+    nodes: set[torch.autograd.graph.Node] = field(default_factory=set)
 
 
 class Calls:
@@ -77,12 +79,20 @@ class Calls:
     @property
     def same(self) -> bool:
         """Whether running the calls again gave the same sum of outputs."""
-        total = sum(float(output.double().sum()) for call in self._calls for output in call.outputs)
-        return total == self._repeated or (math.isnan(total) and math.isnan(self._repeated))
+        before = sum(total(output) for call in self._calls for output in call.outputs)
+        return before == self._repeated or (math.isnan(before) and math.isnan(self._repeated))
+
+    def made_of(self, roots: Sequence[torch.autograd.graph.Node]) -> list[str]:
+        """The operations that the loop computed its loss with from finite outputs of moderate size; else none."""
+        outputs = [values_of(output) for call in self._calls for output in call.outputs]
+        if not all(bool((output.abs() < SANE).all()) for output in outputs):
+            return []
+        return between(roots, {node for call in self._calls for node in call.nodes})
 
     def bad_gradient(self) -> str | None:
         """ "nan" or "inf" where a gradient that the loss sent into the model holds one."""
-        return next(filter(None, (non_finite(grad) for call in self._calls for grad in call.grads.values())), None)
+        grads = (values_of(grad) for call in self._calls for grad in call.grads.values())
+        return next(filter(None, map(non_finite, grads)), None)
 
     def again(self) -> list[Root]:
         """Run all calls again, each from its own inputs; what their backward passes start from."""
@@ -91,7 +101,7 @@ class Calls:
         for call in calls:
             args, kwargs = tree_map(_cut, (call.args, call.kwargs))
             outputs = list(_tensors(call.module(*args, **kwargs)))
-            self._repeated += sum(float(output.detach().double().sum()) for output in outputs)
+            self._repeated += sum(map(total, outputs))
             roots += [(tensor, call.grads.get(place)) for place, tensor in enumerate(outputs)]
         # an output that another one is made of gets its gradient from there
         inner = {node for tensor, _ in roots for node in nodes_behind([tensor])[1:]}
@@ -114,6 +124,8 @@ class Calls:
         call = self._calls[-1]
         for place, tensor in enumerate(_tensors(output)):
             call.outputs.append(tensor.detach())
+            if tensor.grad_fn is not None:
+                call.nodes.add(tensor.grad_fn)
             if tensor.requires_grad:
                 tensor.register_hook(lambda grad, place=place: call.grads.__setitem__(place, grad))  # type: ignore[no-untyped-call]
 
@@ -125,10 +137,9 @@ def _cut(leaf: Any) -> Any:
 
 
 def _tensors(tree: Any) -> Iterator[torch.Tensor]:
-    """The floating tensors in containers, also in mappings that pytree does not know."""
+    """The floating and complex tensors in containers, also in mappings that pytree does not know."""
     for leaf in tree_leaves(tree):
-        if isinstance(leaf, torch.Tensor):
-            if leaf.is_floating_point():
-                yield leaf
+        if has_numbers(leaf):
+            yield leaf
         elif isinstance(leaf, Mapping):
             yield from _tensors(dict(leaf))

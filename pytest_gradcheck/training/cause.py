@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_gradcheck.training.backtrace import named
+from pytest_gradcheck.training.numbers import SANE
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gradcheck.model.health import Symptom
     from pytest_gradcheck.model.limits import Limits
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_gradcheck.model.training import Failure
     from pytest_gradcheck.training.replay import Replay
 
-#: Above this magnitude a broken log or division is the victim, not the culprit.
-_SANE = 1e15
 _EDGES = {
     "log",
     "log2",
@@ -50,6 +50,10 @@ _EDGES = {
     "fmod",
 }  # fmt: skip
 
+#: Losses of which there may be none: every label ignored, no alignment.
+_COUNTING = {"nll_loss", "nll_loss2_d", "ctc_loss"}
+_STEEP = {"exp", "exp2", "expm1", "cosh", "sinh"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -64,6 +68,7 @@ class Scene:
         in_float32: Loss of the same step without autocast; None where it ran in float32 anyway.
         limits: Where the rules draw the line.
         warning: The finding that foretold a nan, or None.
+        loss_of: The operations by which a loop computed its loss from finite outputs, where these are to blame.
     """
 
     failure: Failure
@@ -74,6 +79,7 @@ class Scene:
     in_float32: float | None
     limits: Limits
     warning: Symptom | None = None
+    loss_of: Sequence[str] = ()
 
 
 def explain(scene: Scene) -> Failure:
@@ -104,12 +110,48 @@ def _precision(scene: Scene) -> Iterator[str]:
 def _domain(scene: Scene) -> Iterator[str]:
     event = scene.seen.forward if scene.seen else None
     backward = scene.seen.backward if scene.seen else None
-    if event and event.op.rpartition(".")[2].rstrip("_") in _EDGES and event.largest < _SANE:
+    if event and event.op.rpartition(".")[2].rstrip("_") in _EDGES and event.largest < SANE:
         yield f"{event.op} left its domain at inputs no larger than {event.largest:.3g}"
     elif event is None and backward:
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", backward.op)).lower()
+        name = named(backward.op)
         if name in _EDGES or name.lstrip("_") in _EDGES:
             yield f"the derivative of {name} is not finite where its forward was evaluated"
+    risky = [name for name in scene.loss_of if name in _EDGES | _STEEP | _COUNTING and "softmax" not in name]
+    if risky:
+        yield f"of what it computes, {' and '.join(risky)} can give nan or inf for finite numbers"
+
+
+def _empty(scene: Scene) -> Iterator[str]:
+    """A mean over nothing: no number was out of its domain, there was none."""
+    event = scene.seen.forward if scene.seen else None
+    name = event.op.rpartition(".")[2] if event else ""
+    if event and event.value == "nan" and event.largest < SANE:
+        if name.startswith("nll_loss"):
+            yield f"{event.op} averages over no label at all: every label of this step has the ignored index"
+        elif name in {"mean", "nanmean"} and not event.numbers:
+            yield f"{event.op} averages over an empty tensor"
+
+
+def _masked(scene: Scene) -> Iterator[str]:
+    event = scene.seen.forward if scene.seen else None
+    if event and event.op.rpartition(".")[2] in {"_softmax", "_log_softmax"} and event.masked:
+        yield f"a row that {event.op} was given is -inf throughout: its mask leaves nothing to attend to"
+
+
+def _alignment(scene: Scene) -> Iterator[str]:
+    event = scene.seen.forward if scene.seen else None
+    if event and "ctc_loss" in event.op and event.value == "inf" and event.largest < SANE:
+        yield (
+            f"{event.op} found no alignment: a target (with blanks between equal neighbours) is too long; "
+            "zero_infinity=True leaves such samples out"
+        )
+
+
+def _overflow(scene: Scene) -> Iterator[str]:
+    event = scene.seen.forward if scene.seen else None
+    if event and event.value == "inf" and event.op.rpartition(".")[2].rstrip("_") in _STEEP and event.largest < SANE:
+        biggest = math.log(torch.finfo(event.dtype).max)
+        yield f"{event.op} overflowed: its inputs reach {event.largest:.4g}, and exp of more than {biggest:.3g} is inf"
 
 
 def _unscaled(scene: Scene) -> Iterator[str]:
@@ -133,7 +175,7 @@ def _learning_rate(scene: Scene) -> Iterator[str]:
 def _initialisation(scene: Scene) -> Iterator[str]:
     slope = scene.seen.growth if scene.seen else None
     if scene.failure.step == 0 and slope is not None and slope > scene.limits.slope:
-        yield f"activations grow by {slope:.2f} decades a layer before any update"
+        yield f"activations grow by {slope:.2f} decades a layer or a call before any update"
 
 
 #: In the order in which they are believed.
@@ -141,8 +183,12 @@ RULES: tuple[tuple[str, Callable[[Scene], Iterator[str]]], ...] = (
     ("the batch", _data),
     ("the given weights", _given_state),
     ("reduced precision", _precision),
+    ("domain error", _masked),
+    ("domain error", _empty),
+    ("domain error", _alignment),
     ("domain error", _domain),
     ("unscaled input", _unscaled),
     ("initialisation", _initialisation),
     ("learning rate", _learning_rate),
+    ("domain error", _overflow),
 )

@@ -10,11 +10,12 @@ import torch
 
 from pytest_gradcheck.model.run_health import Health, HealthSample, Update
 from pytest_gradcheck.training import rules
+from pytest_gradcheck.training.layers import near_zero
 from pytest_gradcheck.training.moves import Moves
 from pytest_gradcheck.training.sentinel import tensor_norms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from torch import nn
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 #: Rows of gradient norms that are kept; where there are more, every other one goes.
 _ROWS = 512
+#: Step from which on a gradient that is exactly zero stays so: what starts at zero on purpose, such as an adapter or a
+#: last layer, lets no gradient through before it has moved, and a rate that warms up may begin at zero too.
+_STILL = 2
+#: Steps by which readings may come late.
+_LATE = 8
 
 
 class Chart:
@@ -32,7 +38,7 @@ class Chart:
     Plain SGD's update is the rate times the gradient, so its ratio is known in every step whose gradients were read;
     momentum is not counted, so it is a lower bound. What other optimizers do is measured in the steps that are looked
     at closely. Ratios are relative to the norms that weights had when watching began; tensors of less than two
-    dimensions are left out, because biases start at or near zero.
+    dimensions are left out, because biases start at or near zero, and so are weights that were made to start there.
 
     Args:
         named: The parameters that are trained, by name.
@@ -53,15 +59,31 @@ class Chart:
         self._found: dict[tuple[str, str | None, str], Symptom] = {}
         self.updates: list[Update] = []
         self.samples: list[HealthSample] = []
+        self._first: float | None = None
+        self._small: set[str] = set()
+        self._group: dict[str, int] = {}
+        self._rates: dict[int, list[float]] = {}
 
     def begin(self, optimizer: torch.optim.Optimizer) -> None:
         """Note the norms of the weights that it moves; after the first forward, when lazy layers have theirs."""
         weights = self._weights(optimizer)
         norms = [norm.double() for norm in tensor_norms([item for _, item in weights])]
         values = torch.stack([norm.to(norms[0].device) for norm in norms]).tolist() if norms else []
-        self._initial |= {name: norm for (name, _), norm in zip(weights, values, strict=True) if norm > 0}
+        self._initial |= {
+            name: norm
+            for (name, weight), norm in zip(weights, values, strict=True)
+            if norm > 0 and not near_zero(weight.shape, norm)
+        }
         if type(optimizer) is torch.optim.SGD:
             self._sgd |= {name for name, _ in weights}
+            places = {id(item): place for place, group in enumerate(optimizer.param_groups) for item in group["params"]}
+            self._group |= {name: places[id(item)] for name, item in self._named if id(item) in places}
+
+    def watch_rates(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Called before the optimizer's step: note the rates of its groups, where there are several."""
+        if type(optimizer) is torch.optim.SGD and len(optimizer.param_groups) > 1:
+            self._rates[step] = [float(group["lr"]) for group in optimizer.param_groups]
+            self._rates = {each: self._rates[each] for each in list(self._rates)[-_LATE:]}
 
     def watch_move(self, step: int, optimizer: torch.optim.Optimizer) -> None:
         """Called before the optimizer's step: have its update measured, where it is not known anyway."""
@@ -80,16 +102,30 @@ class Chart:
         shrunk = min(1.0, clip / reading.total) if clip is not None and reading.total > 0 else 1.0
         norms = reading.norms
         weights = ((name, norm) for name, norm in self._initial.items() if name in norms and name in self._sgd)
-        ratios = ((rate * shrunk * norms[name] / norm, name) for name, norm in weights)
+        rates = self._rates.pop(reading.step, None)
+        own = {name: rates[self._group[name]] if rates else rate for name in self._sgd}
+        ratios = ((own[name] * shrunk * norms[name] / norm, name) for name, norm in weights)
         ratio, name = max(ratios, default=(0.0, ""))
         if name:
-            self.updates.append(Update(reading.step, name, ratio, rate))
+            self.updates.append(Update(reading.step, name, ratio, own[name]))
             self.note(rules.of_updates(self.updates[-2:], self._limits))
 
-    def add_sample(self, sample: HealthSample) -> None:
-        """Note a close look."""
+    def add_sample(self, sample: HealthSample, loss: float, small: Collection[str] = ()) -> None:
+        """Note a close look.
+
+        Args:
+            sample: What was seen.
+            loss: The loss of its step.
+            small: Names of layers whose weights are near zero.
+        """
         self.samples.append(sample)
-        self.note(replace(each, step=sample.step) for each in rules.of_layers(sample.layers, self._limits))
+        self._first = loss if self._first is None else self._first
+        self._small |= set(small)  # one that has begun to grow passes little on for long
+        still = sample.step >= _STILL and loss != 0
+        found = rules.of_layers(sample.layers, self._limits, self._small, still)
+        if sample.step and rules.has_learned(loss, self._first):
+            found = rules.of_still(sample.layers) if still else iter(())
+        self.note(replace(each, step=sample.step) for each in found)
 
     def note(self, symptoms: Iterable[Symptom]) -> None:
         """Keep each finding as it was first seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step trains on: a tensor, or a tuple or dict of arguments for the model, and the targets of its loss."""
+    """What one step trains on: a tensor, or a tuple or dict of arguments for the model, and the targets of its loss.
+
+    Targets are None where the batch is one dict of arguments: the labels are among them, or there are none.
+    """
 
     inputs: Any
     targets: Any
@@ -32,7 +36,7 @@ class Feed:
     """Gives batches without end: a loader that is exhausted starts again, a spent generator is an error.
 
     Args:
-        batches: Iterable of `(inputs, targets)`.
+        batches: Iterable of `(inputs, targets)`, or of dicts of arguments.
         device: Where to put the batches, or None to leave them where they are.
         home: The model's device, on which batches must be.
         single: Whether every step gets the first batch.
@@ -97,10 +101,7 @@ class Feed:
         raise UsageProblem(f"batches is empty: the {type(self._source).__name__} gives no batch")
 
     def _checked(self, item: Any) -> Batch:
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            what = f"a {type(item).__name__}" + (f" of {len(item)}" if isinstance(item, (tuple, list, dict)) else "")
-            raise UsageProblem(f"batch {self._given} is {what}, but it must be a pair (inputs, targets)")
-        inputs, targets = item
+        inputs, targets = self._pair(item)
         if self._device is not None:
             inputs, targets = self._moved(inputs), self._moved(targets)
         for name, part in (("inputs", inputs), ("targets", targets)):
@@ -111,6 +112,19 @@ class Feed:
                         "put both on one device, or pass device="
                     )
         return Batch(inputs, targets)
+
+    def _pair(self, item: Any) -> tuple[Any, Any]:
+        if isinstance(item, Mapping):
+            return dict(item), None
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            what = f"a {type(item).__name__}" + (f" of {len(item)}" if isinstance(item, (tuple, list)) else "")
+            more = ", as in ((first, second), targets) for a model of two inputs" if what.endswith(("3", "4")) else ""
+            raise UsageProblem(
+                f"batch {self._given} is {what}, but it must be a pair (inputs, targets){more}, or a dict of "
+                "arguments for a model that returns its loss"
+            )
+        inputs, targets = item
+        return dict(inputs) if isinstance(inputs, Mapping) else inputs, targets
 
     def _moved(self, part: Any) -> Any:
         try:

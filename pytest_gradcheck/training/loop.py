@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pytest_gradcheck.errors import UsageProblem
@@ -15,16 +14,19 @@ from pytest_gradcheck.model.training import Failure, TrainingReport
 from pytest_gradcheck.training import rules
 from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts, seen_late
 from pytest_gradcheck.training.cause import Scene, explain
+from pytest_gradcheck.training.entries import Entries
 from pytest_gradcheck.training.feed import describe
 from pytest_gradcheck.training.inquest import inquire
 from pytest_gradcheck.training.objective import class_count, forward, objective
 from pytest_gradcheck.training.optimizers import set_rate
 from pytest_gradcheck.training.plan import unrepeatable
+from pytest_gradcheck.training.raising import raised
+from pytest_gradcheck.training.reach import cut_off
 from pytest_gradcheck.training.reader import Reader
 from pytest_gradcheck.training.replay import Replay, Root
 from pytest_gradcheck.training.sentinel import Look
 from pytest_gradcheck.training.state import StepState
-from pytest_gradcheck.training.verdicts import collapsed, underfit
+from pytest_gradcheck.training.verdicts import collapsed, counted_gradients, underfit
 from pytest_gradcheck.training.watching import Watching
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class Loop:
         self._watching = Watching(model, plan.max_overhead, plan.limits, reader, plan.grace, least)
         self._late = self._watching.sentinel.late
         self._replayable = True
+        self._entries, self._tame = Entries(model), False
+        self._start: tuple[float, str] = (0.0, "")
 
     def run(self) -> None:
         """Train until the steps are done or something fails."""
@@ -106,8 +110,18 @@ class Loop:
             self._net = self.model
         limits, losses = self.plan.limits, self.plan.team.mean(self.loss)
         self._watching.chart.note(rules.at_end(losses, limits))
+        if self._until is None:
+            self._look_for_loose_ends()
         failure = self._moved_badly() or (underfit(losses, limits) if self.plan.overfit else self._collapsed(losses))
         self.failure = self.plan.team.verdict(failure and explain(self._scene(failure)))
+
+    def _look_for_loose_ends(self) -> None:
+        """Note what is not trained though it was meant to be: given to no optimizer, or cut off from the loss."""
+        chart, last = self._watching.chart, len(self.loss) - 1
+        chart.note(rules.of_left_out(self._watching.left_out(), last))
+        batch, lost = self.batch, self._watching.unreached()
+        if batch is not None and not self.plan.team.notes:
+            chart.note(rules.of_cut_off(cut_off(self.model, lost, lambda: self._forward(batch, last))))
 
     def report(self, seed: int, seconds: float) -> TrainingReport:
         """What there is to say about this seed so far."""
@@ -139,8 +153,6 @@ class Loop:
         self.learning_rate.append(set_rate(self.optimizer, self.plan.lr, step))
         with self.plan.team.alike():
             self.batch = batch = self.feed.next()
-        if step == 0:  # now, and not when its reading is known: this waits for the device
-            self._start = self.input_facts()
         how = self._watching.before(step, last=step == self.plan.steps - 1)
         # without it the run is repeated from its seed: by the time a late reading comes, the parameters have moved
         self._replayable = how > Look.LOSS and not self._late
@@ -148,13 +160,43 @@ class Loop:
             with self._watching.budget.charge("state"):
                 self.state.take()
         self.model.zero_grad(set_to_none=True)
-        with self.plan.team.alike():
-            loss = self._forward(batch, step, self._net)
+        try:
+            loss = self._first(batch) if step == 0 else self._run_forward(batch, step)
+        except UsageProblem as error:
+            return self._raised(error, batch, step)
         self._backward(loss, step)
         failure = self.plan.team.verdict(self._judged(self._watching.after(step, loss, self.optimizer)))
         if failure is None:
             self._update()
         return failure
+
+    def _run_forward(self, batch: Batch, step: int) -> torch.Tensor:
+        with self.plan.team.alike():
+            return self._forward(batch, step, self._net)
+
+    def _first(self, batch: Batch) -> torch.Tensor:
+        """The first step's forward, in which what the first layers are given is seen: this waits for the device."""
+        with Entries(self.model) as self._entries:
+            loss = self._run_forward(batch, 0)
+        self._start = self._entries.facts(batch)
+        self._tame = self._entries.tame(batch, self.plan.limits.input)
+        return loss
+
+    def _raised(self, error: UsageProblem, batch: Batch, step: int) -> Failure:
+        """The failure of a step whose forward or loss raised over a number that was not finite by then.
+
+        Raises:
+            UsageProblem: Every number was finite: the error itself is what is wrong.
+        """
+        cannot = error.__cause__ is None or not self._replayable or self.plan.team.notes
+        found = None if cannot else raised(
+            error, step, batch, self.model, self.state, lambda: self._forward(batch, step)
+        )  # fmt: skip
+        if found is None:
+            raise error
+        self.loss.append(math.nan)
+        self.gradient_norm.append(math.nan)
+        return explain(self._scene(*found))
 
     def _judged(self, readings: list[Reading]) -> Failure | None:
         return next(filter(None, map(self._judge, readings)), None)
@@ -202,6 +244,7 @@ class Loop:
 
     def _scene(self, failure: Failure, seen: Replay | None = None, in_float32: float | None = None) -> Scene:
         largest, span = self.input_facts()
+        largest = 0.0 if self._tame else largest
         chart = self._watching.chart
         warning = chart.health(0.0).warning
         return Scene(failure, seen, largest, span, chart.updates, in_float32, self.plan.limits, warning)
@@ -219,8 +262,7 @@ class Loop:
         self.state.restore()
         with torch.no_grad(), torch.autocast(self._home, enabled=False):
             outputs = forward(self.model, batch, step)
-            loss = F.cross_entropy if self.plan.loss is None else self.plan.loss
-            return float(loss(outputs, batch.targets))
+            return float(objective(self.plan.loss, outputs, batch.targets, step, differentiable=False))
 
     def _forward(self, batch: Batch, step: int, net: nn.Module | None = None) -> torch.Tensor:
         with torch.autocast(self._home, dtype=self.plan.amp, enabled=self.plan.amp is not None):
@@ -243,6 +285,8 @@ class Loop:
 
     def _update(self) -> None:
         if self.plan.clip is not None:
+            if any(item.grad is not None and item.grad.is_sparse for item in self._parameters):
+                raise UsageProblem("clip was given, but torch clips no sparse gradients: drop it, or sparse=True")
             nn.utils.clip_grad_norm_(self._parameters, self.plan.clip)
         if self._scaler is None:
             self.optimizer.step()
@@ -272,11 +316,7 @@ class Loop:
         )
 
     def _collapsed(self, losses: list[float]) -> Failure | None:
-        tables = (item.weight for item in self.model.modules() if isinstance(item, (nn.Embedding, nn.EmbeddingBag)))
-        sparse = set(map(id, tables))
-        return collapsed(
-            losses,
-            self._classes,
-            [item.grad for item in self._parameters if item.grad is not None and id(item) not in sparse],
-            self.plan.limits,
-        )
+        grads = counted_gradients(self.model, self._entries.names)
+        labels = self.batch.targets if self.batch else None
+        samples = labels.numel() if isinstance(labels, torch.Tensor) else 0
+        return collapsed(losses, self._classes, grads, self.plan.limits, samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,14 +42,18 @@ def forward(model: nn.Module, batch: Batch, step: int) -> Any:
         ) from error
 
 
-def objective(loss: Loss | None, outputs: Any, targets: Any, step: int) -> torch.Tensor:
-    """The loss of `outputs` as a tensor of one element with a gradient; cross entropy where `loss` is None.
+def objective(loss: Loss | None, outputs: Any, targets: Any, step: int, differentiable: bool = True) -> torch.Tensor:
+    """The loss of `outputs` as a tensor of one element with a gradient.
+
+    Where `loss` is None it is cross entropy, or without targets what the model itself returns as its `loss`.
 
     Raises:
         UsageProblem: The targets do not fit, the loss raised, or what it returned cannot be minimised.
     """
-    if loss is None:
-        value: Any = _cross_entropy(outputs, targets, step)
+    if loss is None and targets is None:
+        value: Any = _own_loss(outputs, step)
+    elif loss is None:
+        value = _cross_entropy(outputs, targets, step)
     else:
         try:
             value = loss(outputs, targets)
@@ -64,7 +68,7 @@ def objective(loss: Loss | None, outputs: Any, targets: Any, step: int) -> torch
             f"the loss has shape {tuple(value.shape)} and dtype {value.dtype} at step {step}, but it must be one "
             "floating number: take its mean or its sum"
         )
-    if not value.requires_grad:
+    if differentiable and not value.requires_grad:
         raise UsageProblem(
             f"the loss has no gradient at step {step}: was it detached, or computed under no_grad, or from argmax?"
         )
@@ -72,10 +76,28 @@ def objective(loss: Loss | None, outputs: Any, targets: Any, step: int) -> torch
 
 
 def class_count(outputs: Any, targets: Any) -> int | None:
-    """Number of classes where outputs are scores (batch, classes, ...) and targets whole-number labels, else None."""
+    """Number of classes where targets are whole-number labels, one for each row of scores, else None.
+
+    Scores are (batch, classes, ...), or (batch, ..., classes) where that fits the labels instead.
+    """
     if not isinstance(outputs, torch.Tensor) or not isinstance(targets, torch.Tensor) or outputs.dim() < 2:
         return None
-    return None if targets.is_floating_point() else int(outputs.shape[1])
+    if targets.is_floating_point():
+        return None
+    if targets.shape == outputs.shape[:1] + outputs.shape[2:]:
+        return int(outputs.shape[1])
+    return int(outputs.shape[-1]) if targets.shape == outputs.shape[:-1] else None
+
+
+def _own_loss(outputs: Any, step: int) -> Any:
+    """The loss that the model computed itself, as those of Hugging Face do when they are given labels."""
+    value = outputs.get("loss") if isinstance(outputs, Mapping) else getattr(outputs, "loss", None)
+    if value is None:
+        raise UsageProblem(
+            f"the batch of step {step} has no targets, and the model returned a {type(outputs).__name__} without a "
+            "loss: put the labels into the batch, or pass loss="
+        )
+    return value
 
 
 def _cross_entropy(outputs: Any, targets: Any, step: int) -> torch.Tensor:

@@ -18,11 +18,15 @@ from pytest_gradcheck.training.calls import Calls
 from pytest_gradcheck.training.cause import Scene, explain
 from pytest_gradcheck.training.feed import Batch
 from pytest_gradcheck.training.inquest import inquire
+from pytest_gradcheck.training.numbers import total
+from pytest_gradcheck.training.reach import cut_off
 from pytest_gradcheck.training.sentinel import Look
 from pytest_gradcheck.training.state import StepState
 from pytest_gradcheck.training.watching import Watching
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_gradcheck.model.limits import Limits
     from pytest_gradcheck.model.run_health import Health
     from pytest_gradcheck.training.reader import Reader
@@ -65,6 +69,8 @@ class Observer:
         self._state.take()
         self._calls = Calls(model, self._begin)
         self._losses: list[torch.Tensor] = []
+        self._roots: list[torch.autograd.graph.Node] = []
+        self._graphs = self._roots
         self._last: torch.Tensor | None = None
         self._names: dict[str, None] = {}
         self._start = time.perf_counter()
@@ -102,6 +108,7 @@ class Observer:
         """Note what backward is called on."""
         if loss.numel() == 1:
             self._losses.append(loss.detach().reshape(()))
+            self._roots += [] if loss.grad_fn is None else [loss.grad_fn]
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients that an optimizer is about to use.
@@ -139,6 +146,9 @@ class Observer:
         """
         self._judge(self._watching.sentinel.rest())
         self._watching.chart.note(rules.at_end(self.loss, self._limits))
+        self._watching.chart.note(rules.of_idle(self._watching.idle() if self.failure is None else [], self.steps - 1))
+        self._watching.chart.note(rules.of_left_out(self._watching.left_out(), self.steps - 1))
+        self._watching.chart.note(rules.of_cut_off(self._cut_off()))
         bad = bad_parameter(self._model) if self.failure is None and self.steps else None
         if bad:
             name, kind = bad
@@ -150,6 +160,20 @@ class Observer:
         self._calls.close()
         self._watching.stop()
 
+    def _cut_off(self) -> list[str]:
+        """Layers that no gradient reached, although outputs that got one depend on them."""
+        lost = self._watching.unreached() if self.failure is None and len(self._calls) else []
+
+        def outputs() -> torch.Tensor:
+            roots = [root for root in self._calls.again() if root.grad is not None and bool(root.grad.any())]
+            return torch.stack([torch.tensor(total(root.tensor)) for root in roots]).sum()
+
+        self._calls.paused = True
+        try:
+            return cut_off(self._model, lost, outputs)
+        finally:
+            self._calls.paused = False
+
     def _begin(self) -> None:
         if self.failure is None:
             self._watching.before(self.steps)
@@ -159,14 +183,16 @@ class Observer:
     def _look(self, optimizer: torch.optim.Optimizer) -> None:
         loss = self._total()
         readings = self._watching.after(self.steps, loss, optimizer)
+        self._graphs = self._roots
         self._advance(optimizer)
         self._judge(readings)
+        self._graphs = []  # or a loop that retains its graphs would hold two
 
     def _advance(self, optimizer: torch.optim.Optimizer) -> None:
         self.learning_rate.append(float(optimizer.param_groups[0]["lr"]))
         self._names[type(optimizer).__name__] = None
         self._calls.stale()
-        self._losses = []
+        self._losses, self._roots = [], []
         self.steps += 1
 
     def _total(self) -> torch.Tensor:
@@ -201,13 +227,15 @@ class Observer:
         failure = blame(reading.step, reading, batch, self._model, self._state)
         if failure.quantity not in {"loss", "gradient"} or not len(self._calls):
             return self._caused(failure)
+        loss_of = self._calls.made_of(self._graphs)
         kind = self._calls.bad_gradient() if failure.phase == "backward" else None
         if kind:
             said = f"the gradient that the loss sent back into the model is already {kind}: its derivative is to blame"
-            return self._caused(replace(failure, module=None, evidence=(*failure.evidence, said)))
-        return self._repeated(failure)
+            failure = replace(failure, module=None, evidence=(*failure.evidence, said))
+            return self._caused(failure, loss_of=loss_of)
+        return self._repeated(failure, loss_of)
 
-    def _repeated(self, failure: Failure) -> Failure:
+    def _repeated(self, failure: Failure, loss_of: Sequence[str]) -> Failure:
         """The failure with what running the step's calls again shows; the loop's model and generators stay."""
         now, grads = StepState(self._model), [(item, item.grad) for item in self._model.parameters()]
         now.take()
@@ -223,12 +251,13 @@ class Observer:
         if seen and failure.phase == "forward" and seen.forward is None and math.isfinite(seen.loss):
             said = "the outputs of the model are finite: what the loop computes from them is to blame"
             sharpened = replace(failure, module=None, reproduced=self._calls.same, evidence=(said,))
-        elif seen and sharpened.op:
+            return self._caused(sharpened, seen, loss_of)
+        if seen and sharpened.op:
             sharpened = replace(sharpened, reproduced=self._calls.same)
         return self._caused(sharpened, seen)
 
-    def _caused(self, failure: Failure, seen: Replay | None = None) -> Failure:
+    def _caused(self, failure: Failure, seen: Replay | None = None, loss_of: Sequence[str] = ()) -> Failure:
         chart = self._watching.chart
         largest, span = input_facts(Batch(tuple(self._calls.inputs), None))
         warning = chart.health(0.0).warning
-        return explain(Scene(failure, seen, largest, span, chart.updates, None, self._limits, warning))
+        return explain(Scene(failure, seen, largest, span, chart.updates, None, self._limits, warning, loss_of))

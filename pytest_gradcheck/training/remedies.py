@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +31,12 @@ class Scaled:
         self._batches, self._divisor = batches, divisor
 
     def __iter__(self) -> Iterator[Any]:
-        for inputs, targets in self._batches:
-            yield tree_map(self._scale, inputs), targets
+        for item in self._batches:
+            if isinstance(item, Mapping):
+                yield tree_map(self._scale, dict(item))
+            else:
+                inputs, targets = item
+                yield tree_map(self._scale, inputs), targets
 
     def _scale(self, leaf: Any) -> Any:
         floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pytest_gradcheck.model.health import slope
 from pytest_gradcheck.model.training import Failure, Site
 from pytest_gradcheck.training.backtrace import BackwardTrace
-from pytest_gradcheck.training.profile import layer_sizes
+from pytest_gradcheck.training.numbers import total
+from pytest_gradcheck.training.profile import growth, layer_sizes
 from pytest_gradcheck.training.source import line_of_node
 from pytest_gradcheck.training.trace import Event, ForwardTrace, module_stack
 
@@ -31,7 +31,7 @@ class Replay:
         first: The first operation of the forward with a non-finite result, or None.
         forward: The operation whose non-finite result reached the loss, or None.
         backward: Where backward turned finite gradients into others, or None.
-        growth: Decades by which the size of activations grows from one layer with weights to the next, or None.
+        growth: Decades by which activations grow from one layer with weights to the next, or call to call, or None.
     """
 
     loss: float
@@ -68,7 +68,7 @@ def replay(model: nn.Module, state: StepState, compute: Callable[[], list[Root]]
     with torch.autograd.set_detect_anomaly(True, check_nan=False):  # notes each node's traceback, and checks nothing
         with layer_sizes(model) as sizes, module_stack(model, trace.modules) as owners, trace:
             roots = compute()
-        value = sum(float(root.tensor.detach().double().sum()) for root in roots)
+        value = sum(total(root.tensor) for root in roots)
         events = filter(None, (trace.event_of(root.tensor) for root in roots))
         culprit = next((event for event in events if not event.mask), None)
         backward = None
@@ -80,7 +80,7 @@ def replay(model: nn.Module, state: StepState, compute: Callable[[], list[Root]]
             if watched.culprit:
                 node, kind = watched.culprit
                 backward = Site(node.name(), owners.get(node), line_of_node(node), kind)
-    return Replay(value, trace.first, culprit.origin() if culprit else None, backward, slope(sizes))
+    return Replay(value, trace.first, culprit.origin() if culprit else None, backward, growth(sizes))
 
 
 def sharpen(failure: Failure, seen: Replay, loss: float) -> Failure:

@@ -16,7 +16,7 @@ from torch import nn
 
 from pytest_gradcheck.model.health import LayerFlow
 from pytest_gradcheck.model.run_health import HealthSample, Histogram
-from pytest_gradcheck.training.layers import facts_of, interesting, weight_of
+from pytest_gradcheck.training.layers import Units, facts_of, interesting, is_compiled, is_seen, near_zero, weight_of
 from pytest_gradcheck.training.rules import slopes
 from pytest_gradcheck.training.sentinel import tensor_norms
 
@@ -78,12 +78,22 @@ class Gathered:
         histograms = tuple(_histogram(name, part) for name, part in taken)
         return HealthSample(reading.step, layers, histograms, *slopes(layers))
 
+    def small(self, sample: HealthSample) -> frozenset[str]:
+        """Names of the layers whose weights are near zero."""
+        weights = {layer.name: weight_of(layer.module) for layer in self._weighted}
+        pairs = ((layer, weights.get(layer.module)) for layer in sample.layers)
+        return frozenset(
+            layer.module
+            for layer, weight in pairs
+            if weight is not None and layer.weight is not None and near_zero(weight.shape, layer.weight)
+        )
+
     def _layer(self, layer: _Seen, values: torch.Tensor, weight: torch.Tensor | None, reading: Reading) -> LayerFlow:
         trained = self._names.get(id(weight_of(layer.module)))  # by identity: tied weights have one name
         return LayerFlow(
             layer.name,
             type(layer.module).__name__,
-            gradient=None if trained is None else reading.norms.get(trained, 0.0),
+            gradient=None if trained is None else reading.norms.get(trained),
             weight=None if trained is None or weight is None else float(weight),
             **facts_of(type(layer.module), values, self._limits),
         )
@@ -104,17 +114,18 @@ class Sampler:
     """
 
     def __init__(self, model: nn.Module, named: Sequence[tuple[str, torch.Tensor]], limits: Limits) -> None:
-        compiled = any(_is_compiled(module) for module in model.modules())
+        compiled = any(is_compiled(module) for module in model.modules())
         self._modules = [] if compiled else interesting(model)
         self._names, self._limits, self.seconds = {id(item): name for name, item in named}, limits, 0.0
         self._generator = torch.Generator().manual_seed(0)  # its own: the run's random numbers stay the bare loop's
         self._places: dict[Any, Any] = {}
         self._handles: list[Any] = []
         self._seen: dict[str, tuple[_Seen, torch.Tensor]] = {}
+        self._units = Units()
 
     def open(self) -> None:
         """Watch the next forward."""
-        self._seen, self.seconds = {}, 0.0
+        self._seen, self.seconds, self._units = {}, 0.0, Units()
         for name, module in self._modules:
             self._handles.append(module.register_forward_hook(self._hook(name)))
 
@@ -135,27 +146,27 @@ class Sampler:
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         @torch.no_grad()
         def look(module: nn.Module, _: Any, output: Any) -> None:
-            if name in self._seen or not isinstance(output, torch.Tensor) or not output.is_floating_point():
+            if name in self._seen or not is_seen(output):
                 return
             start = time.perf_counter()
-            taken = output.detach()[self._where(output)]
+            taken = output.detach()[self._where(output, self._units.axis(module, output))]
             taken = taken.reshape(taken.shape[0], -1)
             self._seen[name] = _Seen(name, module, taken.shape[1], taken.shape[0]), taken
             self.seconds += time.perf_counter() - start
 
         return look
 
-    def _where(self, output: torch.Tensor) -> tuple[Any, ...]:
-        """An index of some samples and places of all units: the second dimension, where there is one."""
-        key = output.shape, output.device
+    def _where(self, output: torch.Tensor, axis: int) -> tuple[Any, ...]:
+        """An index of some samples and places of all units, which `axis` holds."""
+        key = output.shape, output.device, axis
         if key not in self._places:
-            units = output.shape[1] if output.dim() > 1 else 1
-            others = [size for axis, size in enumerate(output.shape) if axis != 1]
+            units = output.shape[axis] if output.dim() > 1 else 1
+            others = [size for each, size in enumerate(output.shape) if each != axis or output.dim() < 2]
             total = math.prod(others)
             count = min(total, PLACES, max(16, NUMBERS // max(1, units)))
             flat = torch.randperm(total, generator=self._generator)[:count] if total < 1 << 24 else self._draw(total)
             places = [index.to(output.device) for index in torch.unravel_index(flat, others)]
-            self._places[key] = (*places[:1], slice(None), *places[1:])[: max(1, output.dim())]
+            self._places[key] = (*places[:axis], slice(None), *places[axis:])[: max(1, output.dim())]
         found: tuple[Any, ...] = self._places[key]
         return found
 
@@ -180,7 +191,3 @@ def _histogram(name: str, magnitudes: torch.Tensor) -> Histogram:
     low = int(bins.min())
     counts = torch.bincount((bins - low).long())
     return Histogram(name, zeros, low * Histogram.WIDTH, tuple(counts.tolist()))
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    return isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod")

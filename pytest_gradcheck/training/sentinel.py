@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_gradcheck.training.numbers import non_finite, values_of
+
 if TYPE_CHECKING:
     from pytest_gradcheck.training.budget import Budget
     from pytest_gradcheck.training.reader import Reader
@@ -129,7 +131,7 @@ class Sentinel:
                 reading = Reading(float(loss.detach()), {}, {}, step, full=False)
                 return [reading if reading.healthy else replace(read(loss, grads), step=step)]
             chosen = grads if full else _few(grads) if how is Look.THIN else []
-            dense = [_dense(grad) for _, grad in chosen]
+            dense = [values_of(grad) for _, grad in chosen]
             sent = _Sent(step, tuple(name for name, _ in chosen), full)
             arrived = self._reader.exchange(_fused(loss, dense, extra, self.late), sent)
             known = [_understood(values, note) for values, note in arrived]
@@ -149,7 +151,7 @@ def read(loss: torch.Tensor, named: Named) -> Reading:
     The norm of a gradient is taken in the gradient's own precision, where squares may overflow although every element
     is finite (float32: above 1.8e19). So a norm that is not finite only raises suspicion; the elements decide.
     """
-    dense = [_dense(grad) for _, grad in named]
+    dense = [values_of(grad) for _, grad in named]
     sent = _Sent(0, tuple(name for name, _ in named), full=True)
     return _confirmed(_understood(_fused(loss, dense, None, wide=False), sent), dense)
 
@@ -160,13 +162,6 @@ def tensor_norms(tensors: list[torch.Tensor], dtype: torch.dtype | None = None) 
         return ()
     # The fused form has no public name; torch.nn.utils.get_total_norm wraps it and keeps only the total.
     return tuple(torch._foreach_norm(tensors, 2, dtype) if dtype else torch._foreach_norm(tensors))
-
-
-def non_finite(tensor: torch.Tensor) -> str | None:
-    """ "nan" or "inf" where the tensor holds one (nan first), else None."""
-    if bool(torch.isfinite(tensor).all()):
-        return None
-    return "nan" if bool(torch.isnan(tensor).any()) else "inf"
 
 
 def _few(grads: Named) -> Named:
@@ -213,10 +208,6 @@ def _confirmed(reading: Reading, dense: list[torch.Tensor]) -> Reading:
             if kind:
                 bad[name] = kind
     return replace(reading, norms=norms, bad=bad)
-
-
-def _dense(grad: torch.Tensor) -> torch.Tensor:
-    return grad.coalesce().values() if grad.layout is torch.sparse_coo else grad
 
 
 def _wide(tensor: torch.Tensor) -> torch.dtype:

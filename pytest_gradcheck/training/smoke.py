@@ -17,8 +17,9 @@ from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.training.bundle import bundled
 from pytest_gradcheck.training.distributed import shared
 from pytest_gradcheck.training.feed import Feed
+from pytest_gradcheck.training.lazy import materialise
 from pytest_gradcheck.training.loop import Loop
-from pytest_gradcheck.training.objective import Loss, forward
+from pytest_gradcheck.training.objective import Loss
 from pytest_gradcheck.training.optimizers import Rate, make_optimizer
 from pytest_gradcheck.training.plan import Plan, amp_dtype, device_of, unrepeatable
 from pytest_gradcheck.training.reader import Reader
@@ -61,8 +62,10 @@ def train_smoke(
     Args:
         model: A module, or a factory of one, which several seeds need.
         batches: Iterable of `(inputs, targets)`. Inputs are a tensor, a tuple or list of arguments, or a dict of
-            keyword arguments. One that is exhausted starts again.
-        loss: Callable of outputs and targets that returns one floating number; None is cross entropy.
+            keyword arguments. A batch that is one dict holds all arguments of a model that returns its `loss`, as
+            Hugging Face's do. An iterable that is exhausted starts again.
+        loss: Callable of outputs and targets that returns one floating number; None is cross entropy, or the model's
+            own `loss` where batches are dicts.
         optimizer: A name ("sgd" has momentum 0), a class, a callable of the parameters, or an optimizer.
         lr: Learning rate or a function of the step. None is 0.01 for names and classes, else the optimizer's own.
         steps: Number of steps; they count from 0.
@@ -162,7 +165,7 @@ def _once(plan: Plan, seed: int, until: float | None = None) -> tuple[TrainingRe
             model = plan.build()
             home = plan.device or next(model.parameters()).device
             feed = Feed(plan.batches, plan.device, home, plan.overfit, plan.team.share(plan.batches))
-            _materialise(model, feed)
+            materialise(model, feed)
         with _as_found(model, plan):
             if plan.device is not None:
                 model.to(plan.device)
@@ -192,12 +195,3 @@ def _as_found(model: nn.Module, plan: Plan) -> Iterator[None]:
         state.restore()
         if passed and kept:
             passed.load_state_dict(kept)
-
-
-def _materialise(model: nn.Module, feed: Feed) -> None:
-    """Run lazy modules once, as torch asks, so that the optimizer meets parameters that have a shape."""
-    if any(isinstance(item, nn.parameter.UninitializedParameter) for item in model.parameters()):
-        mode = model.training
-        with torch.no_grad():
-            forward(model.to(feed.home).eval(), feed.peek(), 0)
-        model.train(mode)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pytest_gradcheck.training.numbers import has_numbers, values_of
 from pytest_gradcheck.training.source import line_of_frame
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Event:
         largest: Largest magnitude among its finite inputs.
         parents: The operations whose non-finite results it read.
         mask: Whether it only places or passes on -inf, as masks do.
+        numbers: How many numbers its inputs hold.
+        masked: Whether a row of an input, along its last dimension, is -inf throughout.
     """
 
     index: int
@@ -47,6 +50,8 @@ class Event:
     largest: float
     parents: tuple[Event, ...]
     mask: bool
+    numbers: int = 1
+    masked: bool = False
 
     def origin(self) -> Event:
         """The earliest operation on the way to this one that read nothing non-finite."""
@@ -95,7 +100,10 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             masks = [parent.mask for parent in parents] + [kind == "-inf" for kind in outside if kind]
             mask = value == "-inf" and (name.rpartition(".")[2] in _MASKING or (bool(masks) and all(masks)))
             module, source = self.modules[-1] if self.modules else None, line_of_frame(sys._getframe())
-            event = Event(self._count, name, module, source, value, tensor.dtype, largest, parents, mask)
+            event = Event(
+                self._count, name, module, source, value, tensor.dtype, largest, parents, mask,
+                sum(item.numel() for item in inputs), any(map(_masked_out, inputs)),
+            )  # fmt: skip
             self._count += 1
             self._bad[id(tensor)] = (tensor, event)
             if self.first is None and not mask:
@@ -143,6 +151,7 @@ def module_stack(model: nn.Module, stack: list[str]) -> Iterator[dict[torch.auto
 
 def classify(tensor: torch.Tensor) -> str | None:
     """ "nan", "inf", "-inf" where the tensor holds nothing else that is not finite, or None where all is finite."""
+    tensor = values_of(tensor.detach())
     if bool(torch.isfinite(tensor).all()):
         return None
     if bool(torch.isnan(tensor).any()):
@@ -150,11 +159,18 @@ def classify(tensor: torch.Tensor) -> str | None:
     return "inf" if tensor.is_complex() or bool((tensor == math.inf).any()) else "-inf"
 
 
+def _masked_out(tensor: torch.Tensor) -> bool:
+    if not tensor.is_floating_point() or tensor.layout is not torch.strided or not tensor.dim() or not tensor.numel():
+        return False
+    return bool((tensor == -math.inf).all(-1).any())
+
+
 def _largest(tensor: torch.Tensor) -> float:
-    return float(tensor.detach().abs().max()) if tensor.numel() else 0.0
+    values = values_of(tensor.detach())
+    return float(values.abs().max()) if values.numel() else 0.0
 
 
 def _numbers(tree: Any) -> Iterator[torch.Tensor]:
     for leaf in tree_leaves(tree):
-        if isinstance(leaf, torch.Tensor) and (leaf.is_floating_point() or leaf.is_complex()):
+        if has_numbers(leaf):
             yield leaf

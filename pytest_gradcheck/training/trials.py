@@ -10,6 +10,7 @@ from statistics import fmean
 
 from torch import nn
 
+from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.training import Failure, Remedy, TrainingReport
 from pytest_gradcheck.training.plan import Plan, unrepeatable
 from pytest_gradcheck.training.remedies import REMEDIES, with_fresh_optimizer
@@ -53,7 +54,10 @@ def with_remedies(
         if time.perf_counter() >= end:
             left.append(name)
             continue
-        trial = run(replace(changed, keep=False, bundle=None), seed, min(end, time.perf_counter() + budget * SHARE))
+        try:
+            trial = run(replace(changed, keep=False, bundle=None), seed, min(end, time.perf_counter() + budget * SHARE))
+        except UsageProblem:
+            continue  # the change does not suit this model, as BatchNorm does not suit batches of one
         if trial.interrupted:
             raise KeyboardInterrupt(str(report))
         if trial.failure or len(trial.loss) > failure.step or len(trial.loss) == plan.steps:

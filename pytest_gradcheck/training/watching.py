@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gradcheck.training.budget import GRACE, Budget
 from pytest_gradcheck.training.chart import Chart
+from pytest_gradcheck.training.reach import unreached
 from pytest_gradcheck.training.reader import Reader, reader_for
 from pytest_gradcheck.training.sampling import Gathered, Sampler
 from pytest_gradcheck.training.sentinel import Look, Named, Reading, Sentinel
@@ -58,6 +59,9 @@ class Watching:
         self._open, self._how = False, Look.FULL
         self._gathered: dict[int, Gathered] = {}
         self._moved: dict[int, set[int]] = {}
+        self._model, self._looked = model, set[int]()
+        self._optimizers: dict[int, str] = {}
+        self._reached: dict[int, tuple[str, torch.Tensor, int]] = {}
 
     def before(self, step: int, last: bool = False) -> Look:
         """Called before a step's forward: looks closely at steps 0, 1, 2, and where allowed at 4, 8 ... and the last.
@@ -80,6 +84,12 @@ class Watching:
                     id(parameter) for group in optimizer.param_groups for parameter in group["params"]
                 }
                 self.chart.begin(optimizer)
+        self.chart.watch_rates(step, optimizer)
+        if self._open or id(optimizer) not in self._optimizers:
+            self._optimizers[id(optimizer)] = type(optimizer).__name__
+            reached = ((name, item) for name, item in self.named if item.grad is not None)
+            self._looked |= self._moved[id(optimizer)]
+            self._reached |= {id(item): (name, item, item._version) for name, item in reached}
         grads = self._grads(self._moved[id(optimizer)]) if self._how else []
         gathered = None
         if self._open:
@@ -101,7 +111,23 @@ class Watching:
             self.chart.add(reading, rate, clip)
         if gathered and reading.extra is not None:
             with self._closely.charge("charting"):
-                self.chart.add_sample(gathered.sample(reading))
+                sample = gathered.sample(reading)
+                self.chart.add_sample(sample, reading.loss, gathered.small(sample))
+
+    def unreached(self) -> list[str]:
+        """Layers that an optimizer moves and that got no gradient in any step that was looked at closely."""
+        return unreached(self._model, self._reached, self._looked)
+
+    def idle(self) -> list[tuple[str, list[str]]]:
+        """Optimizers of whose parameters none got a gradient, with the parameters' names."""
+        held = ((name, self._moved[key]) for key, name in self._optimizers.items())
+        idle = ((name, keys) for name, keys in held if not keys & set(self._reached))
+        return [(name, [each for each, item in self.named if id(item) in keys]) for name, keys in idle]
+
+    def left_out(self) -> list[str]:
+        """Parameters that got gradients, which no optimizer holds and nothing has moved since."""
+        held = set().union(*self._moved.values())
+        return [name for key, (name, item, was) in self._reached.items() if key not in held and item._version == was]
 
     def stop(self) -> None:
         """Take every hook off."""

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pytest_gradcheck.model.health import GradientFlow
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.models.small import deep_mlp, residual_net
 from pytest_gradcheck.training import gradient_flow, train_smoke
+from pytest_gradcheck.training.feed import Batch
+from pytest_gradcheck.training.objective import Loss, forward, objective
+from tests.training import test_real_models as real
 from tests.training.test_gradient_flow import HEALTHY, SICK, batch
 
 PAGE = Path(__file__).parents[2] / "docs" / "health-rules.md"
@@ -37,17 +39,23 @@ compares this page with what the command gives. Each threshold is a field of `Li
 
 | rule | broken when | thresholds |
 |---|---|---|
-| vanishing | gradient norms of weights shrink with depth towards the input, by a least-squares slope of log10 over layers; or one is exactly zero | `slope`, `span` |
+| vanishing | gradient norms of weights shrink with depth towards the input, by a least-squares slope of log10 over layers, and do so without the largest step too; or those of the first layers are exactly zero, and stay so once what starts at zero has moved | `slope`, `span` |
 | exploding | the same slope the other way, or a gradient or activation that is not finite | `slope`, `span` |
-| exploding activations | activations grow with depth towards the output | `slope`, `span` |
-| dead ReLU | too many units of a layer fire in too few samples | `fires`, `dead` |
+| exploding activations | activations grow with depth towards the output, and do so without the largest step too | `slope`, `span` |
+| dead ReLU | too many units of a layer fire in too few samples; with under 16 samples and places only a layer that never fires | `fires`, `dead` |
 | saturation | too many values of a tanh or sigmoid layer lie where its derivative is nearly zero | `tanh`, `sigmoid`, `saturated` |
+| detached | the loss changes with a layer's output, but no gradient comes back to its weights; or (in a watched loop) to none that an optimizer holds | |
 | initial loss | the first cross entropy is far above that of guessing | `loss` |
-| input | the batch is not scaled | `input` |
-| learning rate | (in a run, plain SGD) rate times gradient norm over initial weight norm: a warning when large once, an error when large twice in a row | `update_warn`, `update` |
-| divergence | (in a run) the last losses are far above the first one, though every number is finite | `rise` |
+| input | the batch is not scaled, and neither is what the first layers with weights get of it | `input` |
+| learning rate | (in a run, plain SGD) rate times gradient norm over initial weight norm: a warning when large once, an error when large twice in a row; weights that start near zero are left out | `update_warn`, `update` |
+| divergence | (in a run, of losses above zero) the last losses are far above the first one, though every number is finite | `rise` |
+| left out | (in a run, a warning) parameters get gradients, but no optimizer holds them | |
 | collapse | (ends a run) the loss stays where guessing puts it, and most gradients are exactly zero; or it lies above, and no weight has any gradient | `below_guessing`, `above_guessing`, `zeros` |
 | underfit | (`overfit=True`) one batch could not be memorised | `memorised` |
+
+Once a run's loss has come down to half of its first value, gradients plainly arrive, and layers are asked only for
+gradients that are exactly zero. A collapse is judged without what is zero by design: rows of an embedding, features
+that no sample has, experts that no sample chose; and by weights alone where there are under 16 labels.
 """
 
 
@@ -96,11 +104,13 @@ def flows() -> Iterator[tuple[str, str, GradientFlow, tuple[str, ...]]]:
         yield name, kind, flow, usual(net, pair, flow)
 
 
-def usual(net: nn.Module, pair: tuple[torch.Tensor, torch.Tensor], flow: GradientFlow) -> tuple[str, ...]:
+def usual(net: nn.Module, pair: tuple[Any, Any], flow: GradientFlow, loss: Loss | None = None) -> tuple[str, ...]:
     """Which of the popular rules would flag this net."""
     zeros, stds = [], []
 
     def look(module: nn.Module, _: Any, output: torch.Tensor) -> None:
+        if not output.numel():
+            return
         stds.append(float(output.detach().std()))
         if isinstance(module, nn.ReLU):
             zeros.append(float((output == 0).double().mean()))
@@ -109,8 +119,10 @@ def usual(net: nn.Module, pair: tuple[torch.Tensor, torch.Tensor], flow: Gradien
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ReLU)):
             module.register_forward_hook(look)
     net.train()
-    grads = torch.autograd.grad(F.cross_entropy(net(pair[0]), pair[1]), list(net.parameters()))
-    means = [float(grad.abs().mean()) for grad in grads]
+    value = objective(loss, forward(net, Batch(*pair), 0), pair[1], 0)
+    trained = [item for item in net.parameters() if item.requires_grad]
+    grads = torch.autograd.grad(value, trained, allow_unused=True)
+    means = [0.0 if grad is None else float(grad.to_dense().abs().mean()) for grad in grads]
     norms = [layer.gradient for layer in flow.layers if layer.gradient is not None]
     ratio = norms[0] / norms[-1] if norms[-1] else 0.0
     said = {
@@ -124,7 +136,7 @@ def usual(net: nn.Module, pair: tuple[torch.Tensor, torch.Tensor], flow: Gradien
 
 def page() -> str:
     """The page's text."""
-    return "\n".join([HEAD, *_thresholds(), *_nets(), *_runs()]) + "\n"
+    return "\n".join([HEAD, *_thresholds(), *_nets(), *_runs(), *_others()]) + "\n"
 
 
 def _thresholds() -> Iterator[str]:
@@ -173,6 +185,34 @@ def outcome(run: Run) -> tuple[str, ...]:
             warned += f", {failure.step - warning.step} before"
     rules = dict.fromkeys(each.rule for each in report.health.findings if each.level == "error")
     return run.name, run.ends, ended, warned, ", ".join(rules) or "none"
+
+
+def _others() -> Iterator[str]:
+    yield "\n## Other nets\n"
+    yield "Twenty steps of what is no plain classifier, or none with ordinary layers."
+    yield "\n| net | known to be | ended | cause | rules broken at the start | rules broken in the run | the usual rules |\n|---|---|---|---|---|---|---|"
+    for kind, nets in (("healthy", real.HEALTHY), ("sick", real.SICK)):
+        for name, (make, batches, options) in nets.items():
+            yield f"| {name} | {kind} | {' | '.join(_other(make, batches, options))} |"
+
+
+def _other(make: Callable[[], nn.Module], batches: list[Any], options: dict[str, Any]) -> tuple[str, ...]:
+    run = train_smoke(make, batches, **{"remedies": None, "max_overhead": None, **options})
+    torch.manual_seed(0)
+    net, loss, failure = make(), options.get("loss"), run.failure
+    flow = gradient_flow(net, batches[0], loss=loss)
+    ended = (
+        f"loss {run.loss[0]:.2g} -> {run.loss[-1]:.2g}"
+        if failure is None
+        else f"{failure.value} at step {failure.step}"
+    )
+    return (
+        ended,
+        "-" if failure is None or failure.cause is None else failure.cause,
+        ", ".join(dict.fromkeys(symptom.rule for symptom in flow.symptoms)) or "none",
+        ", ".join(dict.fromkeys(each.rule for each in run.health.findings)) or "none",
+        "; ".join(usual(net, batches[0], flow, loss)) or "none",
+    )
 
 
 def _number(value: float | None) -> str:

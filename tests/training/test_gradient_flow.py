@@ -112,7 +112,7 @@ def test_a_dead_net_vanishes_although_no_slope_can_be_drawn() -> None:
 def test_unscaled_input_is_said_and_limits_can_be_set() -> None:
     inputs, labels = batch()
     assert "input" in {symptom.rule for symptom in gradient_flow(deep_mlp(3), (inputs * 255, labels)).symptoms}
-    strict = gradient_flow(residual_net(norm=None), batch(), limits=Limits(slope=0.001, span=0.1))
+    strict = gradient_flow(residual_net(), batch(), limits=Limits(slope=0.001, span=0.1))
     assert not strict.healthy
 
 

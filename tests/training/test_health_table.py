@@ -40,6 +40,15 @@ def test_every_sick_run_is_caught_and_no_healthy_one_is_flagged(made: str) -> No
         assert (row[4] == "none" and row[2].startswith("loss ")) is (row[1] == "healthy"), row
 
 
+def test_other_sick_nets_are_caught_and_other_healthy_ones_are_not_flagged(made: str) -> None:
+    others = rows(made, "Other nets")
+    assert sum(row[1] == "healthy" for row in others) >= 15
+    assert sum(row[1] == "sick" for row in others) >= 10
+    for row in others:
+        fine = row[2].startswith("loss ") and row[4] == row[5] == "none"
+        assert fine is (row[1] == "healthy"), row
+
+
 def test_warnings_come_before_the_nan(made: str) -> None:
     ended = [row for row in rows(made, "Runs") if row[2].startswith(("nan", "inf"))]
     assert ended

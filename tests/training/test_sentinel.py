@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from pytest_gradcheck.training.sentinel import non_finite, read
+from pytest_gradcheck.training.numbers import non_finite
+from pytest_gradcheck.training.sentinel import read
 
 LOSS = torch.tensor(1.5)
 
