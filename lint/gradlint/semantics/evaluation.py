@@ -25,6 +25,9 @@ _DIFFERENTIATING: Final = re.compile(
     r"grad|backward|attack|adversar|perturb|jacobian|hessian|vjp|jvp|saliency|attribution|fisher|langevin|energy|force"
     r"|gcam|medcam"
 )
+_AROUND: Final[frozenset[type[cst.CSTNode]]] = frozenset(
+    (cst.For, cst.While, cst.FunctionDef, cst.ClassDef, cst.Lambda)
+)
 _STEPPING: Final = words("step train_step training_step fit optimize")
 
 
@@ -111,13 +114,12 @@ class Evaluations:
     def loops_around(self, node: cst.CSTNode, function: cst.FunctionDef | None) -> list[cst.For | cst.While]:
         """The loops around a node within a function, or at the top level of the file, nearest first."""
         found: list[cst.For | cst.While] = []
-        for above in self._tree.ancestors(node):
+        for above, _, _ in self._tree.climb(node, _AROUND):
             if above is function:
                 return found
-            if isinstance(above, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            if not isinstance(above, (cst.For, cst.While)):
                 return []
-            if isinstance(above, (cst.For, cst.While)):
-                found.append(above)
+            found.append(above)
         return found
 
     def may_differentiate(self, code: cst.CSTNode) -> bool:

@@ -73,18 +73,19 @@ class ForwardTrace:
         return False
 
     def _simple(self, small: cst.CSTNode) -> bool:
+        if type(small) is cst.Assign:  # most of a method
+            self._assign([target.target for target in small.targets], small.value)
+            return False
         if isinstance(small, cst.Return):
             if small.value is not None:
                 self.returned += self._results(small.value)
             return True
-        if isinstance(small, cst.Assign):
-            self._assign([target.target for target in small.targets], small.value)
+        if type(small) is cst.Expr:
+            self.ended.append(self.flow(small.value))
         elif isinstance(small, cst.AnnAssign) and small.value is not None:
             self._assign([small.target], small.value)
         elif isinstance(small, cst.AugAssign):
             self._augment(small)
-        elif isinstance(small, cst.Expr):
-            self.ended.append(self.flow(small.value))
         elif isinstance(small, cst.Del):
             self._forget(small)
         return isinstance(small, (cst.Raise, cst.Continue, cst.Break))
@@ -308,19 +309,21 @@ class ForwardTrace:
 
     def _layer(self, value: cst.CSTNode) -> Links | None:
         """The links of an expression that is a layer, not a tensor: `self.fc`, a loop's layer, `nn.ReLU()`."""
-        if isinstance(value, cst.Name):
+        # Asked of every expression: `isinstance` would call Python for each class that it is not of.
+        if type(value) is cst.Name:
             return self._layers.get(value.value)
-        if isinstance(value, cst.Attribute):
+        if type(value) is cst.Attribute:
             name = self._names.self_attribute(value)
             if name is None or self._registered.method(name) is not None:
                 return None
             return self._registered.layer(name) or opaque(value)
-        if isinstance(value, cst.Subscript):
+        if type(value) is cst.Subscript:
             return self._element(value)
-        if isinstance(value, cst.Call) and self._names.full_name(value.func) == "builtins.getattr":
-            return self._by_name(value)
-        if isinstance(value, cst.Call) and self._classes.is_module(self._names.full_name(value.func)):
-            return self._values.layer(value)
+        if type(value) is cst.Call:
+            called = self._names.full_name(value.func)
+            if called == "builtins.getattr":
+                return self._by_name(value)
+            return self._values.layer(value) if self._classes.is_module(called) else None
         return None
 
     def _by_name(self, call: cst.Call) -> Links:

@@ -20,6 +20,7 @@ _HOMES: Final = ("torch", "torch.autograd", "torch.autograd.grad_mode")
 _OFF: Final = frozenset(f"{home}.{name}" for home in _HOMES for name in ("no_grad", "inference_mode"))
 _ON: Final = frozenset(f"{home}.enable_grad" for home in _HOMES)
 _SET: Final = frozenset(f"{home}.set_grad_enabled" for home in _HOMES)
+_DECIDING: Final[frozenset[type[cst.CSTNode]]] = frozenset((cst.With, cst.Lambda, cst.FunctionDef))
 # Decorators that run the function as it is written, without a word about gradients.
 _PLAIN: Final = words(
     "builtins.staticmethod builtins.classmethod builtins.property functools.lru_cache functools.cache"
@@ -52,8 +53,7 @@ class GradMode:
 
     def _at(self, node: cst.CSTNode, seen: set[cst.FunctionDef]) -> set[Mode]:
         """The modes in which a node may be evaluated; callers of functions in `seen` are in the answer already."""
-        child = node
-        for above in self._tree.ancestors(node):
+        for above, child, _ in self._tree.climb(node, _DECIDING):
             if isinstance(above, cst.With) and child is above.body:
                 told = self._of_contexts(above)
                 if told is not None:
@@ -64,7 +64,6 @@ class GradMode:
                 switched = self._switched(above)
                 told = switched if switched is not None else self._of_decorators(above)
                 return {told} if told is not None else self._of_callers(above, seen)
-            child = above
         return {self._switched(None) or Mode.ON}
 
     def _of_contexts(self, around: cst.With) -> Mode | None:
