@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,6 +84,19 @@ def backward_name(function: FunctionClass) -> str:
     return "vjp" if function.vjp is not torch.autograd.Function.vjp else "backward"
 
 
+class _Forward:
+    """Stands where a forward stood: `apply` binds defaults by its signature, and keywords by the names in its code."""
+
+    def __init__(self, forward: Callable[..., Any], call: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, forward)
+        if hasattr(forward, "__code__"):
+            self.__code__ = forward.__code__
+        self._call = call
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        return self._call(*inputs, **named)
+
+
 def _wrappers(watch: Watch, function: FunctionClass) -> dict[str, Any]:
     forward: Any = function.forward
     wrappers: dict[str, Any] = {}
@@ -91,7 +104,6 @@ def _wrappers(watch: Watch, function: FunctionClass) -> dict[str, Any]:
         setup: Any = function.setup_context
         tokens: list[Any] = []
 
-        @functools.wraps(forward)  # apply binds default arguments by the signature of forward
         def bare(*inputs: Any, **named: Any) -> Any:
             tokens.append(watch.entered(function, inputs))
             return forward(*inputs, **named)
@@ -102,17 +114,16 @@ def _wrappers(watch: Watch, function: FunctionClass) -> dict[str, Any]:
             watch.left(function, ctx, tokens.pop(), inputs, output)
             return kept
 
-        wrappers |= {"forward": bare, "setup_context": keep}
+        wrappers |= {"forward": _Forward(forward, bare), "setup_context": keep}
     else:
 
-        @functools.wraps(forward)
         def whole(ctx: Any, *inputs: Any, **named: Any) -> Any:
             token = watch.entered(function, inputs)
             output = forward(ctx, *inputs, **named)
             watch.left(function, ctx, token, inputs, output)
             return output
 
-        wrappers["forward"] = whole
+        wrappers["forward"] = _Forward(forward, whole)
     name = backward_name(function)
     backward: Any = getattr(function, name)
     boxed = getattr(function, "boxed_grads_call", False)

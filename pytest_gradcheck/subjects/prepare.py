@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -62,8 +62,12 @@ def prepared(
             torch.set_default_dtype(found_dtype)
 
 
-def _refuse(resolved: Resolved, inputs: Sequence[Any], kwargs: Mapping[str, Any], wrt: Sequence[str] | None) -> None:
+def _refuse(resolved: Resolved, inputs: Sequence[Any], kwargs: Any, wrt: Any) -> None:
     """Refuses what no check can answer, before anything is touched."""
+    if not isinstance(kwargs, Mapping):
+        raise UsageProblem(f"kwargs is a {type(kwargs).__name__}: give the forward's keywords as a dict")
+    if wrt is not None and not (isinstance(wrt, Iterable) and all(isinstance(name, str) for name in wrt)):
+        raise UsageProblem(f"wrt takes a list of tensor names, such as ['input0', 'weight'], not {wrt!r}")
     if wrt is not None and not wrt:
         raise UsageProblem("wrt is empty: name at least one tensor to check, or leave wrt out to check all")
     owners = [("", resolved.module), *resolved.captured]

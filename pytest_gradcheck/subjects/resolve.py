@@ -18,6 +18,8 @@ from pytest_gradcheck.errors import UsageProblem
 
 #: Folders of code that a user's exception may pass through, but cannot be mended in.
 LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
+#: Python's own modules; packages may be installed in folders below.
+PYTHON = Path(functools.__file__).parent
 
 #: Characters up to which a message shows a value rather than its type.
 _LINE = 60
@@ -55,7 +57,7 @@ def resolve(subject: Any) -> Resolved:
         subject = owner
     if _is_function_class(subject):
         apply = subject.apply
-        return Resolved(subject.__name__, lambda _: apply, None, (), subject, where(subject.backward))
+        return Resolved(subject.__name__, lambda _: apply, None, (), subject, where(_backward(subject)))
     if isinstance(subject, type) and issubclass(subject, nn.Module):
         raise UsageProblem(
             f"{subject.__name__} is a class; a gradient check needs an instance: pass {subject.__name__}(...), "
@@ -93,9 +95,11 @@ def where(code: Any) -> str | None:
 
 
 def raised_at(error: BaseException) -> str | None:
-    """ "file:line" of the innermost frame that is neither torch's nor this package's, or None."""
+    """ "file:line" of the innermost frame that is neither torch's, Python's nor this package's, or None."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    own = [
+        frame for frame in frames if not frame.filename.startswith(LIBRARIES) and Path(frame.filename).parent != PYTHON
+    ]
     return f"{relative(Path(own[-1].filename))}:{own[-1].lineno}" if own else None
 
 
@@ -112,6 +116,14 @@ def relative(path: Path) -> Path:
 
 def _is_function_class(subject: Any) -> bool:
     return isinstance(subject, type) and issubclass(subject, torch.autograd.Function)
+
+
+def _backward(function: type[torch.autograd.Function]) -> Any:
+    """A Function's own backward or vjp; its forward where it has neither."""
+    base = torch.autograd.Function
+    if function.vjp is not base.vjp:
+        return function.vjp
+    return function.forward if function.backward is base.backward else function.backward
 
 
 def _itself(module: nn.Module | None) -> Callable[..., Any]:

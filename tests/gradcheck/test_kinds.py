@@ -261,3 +261,42 @@ def test_nested_tensors_pass_through_and_come_out(layout: torch.layout) -> None:
     assert said(check_gradients(packed, *inputs)) == {"input0": Verdict.GOOD, "input1": Verdict.GOOD}
     cut = check_gradients(lambda a, b: packed(a, b.detach()), *inputs)
     assert said(cut) == {"input0": Verdict.GOOD, "input1": Verdict.WRONG}
+
+
+class Power(torch.autograd.Function):
+    """Takes its exponent by position or by keyword."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, exponent: int = 2) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.exponent = exponent
+        return weight * x**exponent
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        x, weight = ctx.saved_tensors
+        return grad[0] * weight * ctx.exponent * x ** (ctx.exponent - 1), grad[0] * x**ctx.exponent, None
+
+
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_a_function_that_is_given_keywords_by_the_check_or_by_a_module(wrong: int) -> None:
+    x, weight = torch.rand(3) + 1, torch.randn(3)
+    try:
+        Power.apply(x, weight=weight, exponent=3)  # type: ignore[no-untyped-call]
+    except TypeError:
+        pytest.skip("this torch takes no keywords in apply")
+    function = planted(Power, lambda a, b, c: (wrong * a, b, c), "Power")
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(weight.clone())
+
+        def forward(self, x: Tensor) -> Any:
+            return function.apply(x, weight=self.weight, exponent=3)  # type: ignore[no-untyped-call]
+
+    verdict = Verdict.GOOD if wrong == 1 else Verdict.WRONG
+    keywords = {"weight": weight, "exponent": 3}
+    assert said(check_gradients(function, x, kwargs=keywords)) == {"input0": verdict, "weight": Verdict.GOOD}
+    report = check_gradients(Layer(), x)
+    assert said(report) == {"input0": verdict, "weight": Verdict.GOOD}, str(report)

@@ -270,3 +270,36 @@ def test_constructor_arguments_without_a_class_name_what_came_instead(returned: 
     said = f"gradcheck: init builds a class of nn.Module, but the test returned {got}: remove init"
     with pytest.raises(UsageProblem, match=re.escape(said)):
         build(returned, Marker(init=(3,)))
+
+
+def test_an_error_of_the_engine_itself_has_no_place_in_pythons_library() -> None:
+    class Counts(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Any) -> Any:
+            return 2
+
+    report = check_gradients(Counts, torch.randn(3))
+    (finding,) = report.findings
+    assert re.fullmatch(r"the backward raised \w+: [^/]*", finding.message), finding.message
+    assert report.source is not None and "test_messages.py" in report.source
+
+
+def test_the_source_is_the_users_own_line_also_without_a_backward() -> None:
+    class Without(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return 2 * x
+
+    class Renamed(Without):
+        @staticmethod
+        def vjp(ctx: Any, *grad: Any) -> Any:
+            return 2 * grad[0]
+
+    for function in (Without, Renamed):
+        report = check_gradients(function, torch.randn(3))
+        assert report.source is not None and "test_messages.py" in report.source
+        assert report.passed is (function is Renamed)

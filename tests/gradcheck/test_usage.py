@@ -21,6 +21,10 @@ def _instance() -> None:
     check_gradients(swish, X)
 
 
+def _ask(**options: Any) -> None:
+    check_gradients(Swish, X, **options)
+
+
 def _nested() -> None:
     check_gradients(torch.sin, torch.nested.nested_tensor([X, X]))
 
@@ -42,6 +46,9 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], list[str]]] = {
     ),
     "an instance of a Function": (_instance, ["Swish() is an instance of an autograd.Function: pass Swish itself, or"]),
     "a shape": (lambda: check_gradients(Swish, (2, 3)), ["input0 is the shape (2, 3), and", "pass torch.randn(2, 3)"]),
+    "keywords in a list": (lambda: _ask(kwargs=[3]), ["kwargs is a list: give the forward's keywords as a dict"]),
+    "wrt is a number": (lambda: _ask(wrt=3), ["wrt takes a list of tensor names", "not 3"]),
+    "wrt of numbers": (lambda: _ask(wrt=[3]), ["such as ['input0', 'weight'], not [3]"]),
     "nearly a shape": (
         lambda: check_gradients(torch.sin, (2.5, 3)),
         ["input0 is (2.5, 3), which is no shape: the sizes of a shape are whole numbers"],
