@@ -44,6 +44,7 @@ There is no fix: what the parameter should start from is a choice.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -51,6 +52,9 @@ from gradlint.constants import integer
 from gradlint.rule import Context, checks
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.module_class import Attribute, AttributeKind, ModuleClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SIZED = frozenset({"torch.Tensor", "torch.FloatTensor", "torch.DoubleTensor", "torch.cuda.FloatTensor"})
 _EMPTY = frozenset({"torch.empty", "torch.empty_like"})
@@ -61,15 +65,20 @@ _ELSEWHERE = re.compile(r"load_state_dict|\._parameters\b|parametriz|deepspeed|q
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every parameter of every module class."""
-    if _visits_all(ctx):
-        return
+    unfilled = list(_unfilled(ctx))
+    if unfilled and not _visits_all(ctx):
+        for found in unfilled:
+            _report(found, ctx)
+
+
+def _unfilled(ctx: Context) -> Iterator[Attribute]:
     for owner in ctx.classes.modules:
         if owner.dynamic or not _is_known(owner, ctx):
             continue
         for name in owner.attributes:
             found = owner.attribute(name)
             if found is not None and found.kind is AttributeKind.PARAMETER and _is_unfilled(found, ctx):
-                _report(found, ctx)
+                yield found
 
 
 def _visits_all(ctx: Context) -> bool:

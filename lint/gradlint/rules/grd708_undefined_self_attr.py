@@ -76,16 +76,15 @@ def check(_: cst.Module, ctx: Context) -> None:
     instances = InstanceNames(ctx.tree, ctx.names, ctx.classes)
     whole = [owner for owner in ctx.classes.modules if not _is_partial(owner, ctx)]
     known = {owner: names for owner in whole if (names := instances.own(owner)) is not None}
-    mentioned = instances.mentioned() if known else frozenset()
     seen: set[tuple[ModuleClass, str]] = set()
     for use in ctx.tree.nodes(cst.Attribute) if known else ():
         name, node = use.attr.value, ctx.names.self_class(use.value)
         owner = ctx.classes.of(node) if node is not None else None
         if owner not in known or (owner, name) in seen:
             continue
-        if name in known[owner] or name in mentioned or name in EVERYTHING or name.startswith("__"):
+        if name in known[owner] or name in EVERYTHING or name.startswith("__"):
             continue
-        if _is_tried(use, ctx):
+        if name in instances.mentioned or _is_tried(use, ctx):
             continue
         seen.add((owner, name))
         if name not in instances.below(owner):

@@ -6,6 +6,7 @@ that may give it more.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import libcst as cst
@@ -66,6 +67,7 @@ class InstanceNames:
         facts = [self._contents(one) for one in heirs]
         return frozenset().union(*(one.attributes | one.names for one in facts))
 
+    @cached_property
     def mentioned(self) -> frozenset[str]:
         """The attributes that the file sets on anything, and its strings: any of them may give a name to anything."""
         found = {_text(each) for each in self._tree.nodes(cst.SimpleString)}
@@ -87,7 +89,7 @@ class InstanceNames:
 
     def _sets_many(self) -> bool:
         """Whether the file makes attributes of keywords: `__dict__.update(x=1)`, mocks."""
-        return any(name.value in ("__dict__", "mock", "Mock") for name in self._tree.nodes(cst.Name))
+        return any(self._tree.named(word) for word in ("__dict__", "mock", "Mock"))
 
 
 def _text(string: cst.SimpleString) -> str | bytes:
