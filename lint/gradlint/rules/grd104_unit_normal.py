@@ -2,7 +2,8 @@
 
 ## What it does
 Reports `normal_` without a standard deviation (or with 1) for the weights of linear and convolutional layers with more
-than one input. Embeddings, parameters of one's own and layers that a normalisation follows are left alone.
+than one input. Embeddings, parameters of one's own, layers that a normalisation follows and networks that are never
+trained, whose output leaves the graph in the same function, are left alone.
 
 ## Why is this bad
 The output of a layer has sqrt(fan_in) times the standard deviation of its input: in torch 2.13, 16 for 256 inputs,
@@ -38,6 +39,7 @@ import libcst as cst
 
 from gradlint.constants import number
 from gradlint.rule import Context, checks
+from gradlint.semantics.init_function import walked_over
 from gradlint.semantics.layers import Link, LinkKind, layer_kind
 from gradlint.semantics.stacks import fan_in
 
@@ -53,6 +55,8 @@ def check(_: cst.Module, ctx: Context) -> None:
     for call in ctx.inits.calls:
         if call.scheme.rstrip("_") != "normal" or call.attribute != "weight" or not _is_unit(call, ctx):
             continue
+        if _is_never_trained(call, ctx):
+            continue
         reached = ctx.reach.layers(call)
         wide = [link for link in reached if (fan_in(link, ctx.names) or 0) > 1 and not _is_normalised(link, ctx)]
         # Where it cannot be known which layers are meant, a file that normalises anywhere is not judged.
@@ -64,6 +68,17 @@ def _is_unit(call: InitCall, ctx: Context) -> bool:
     mean, std = call.argument(1, "mean"), call.argument(2, "std")
     starred = any(given.star for given in call.node.args)
     return not starred and (std is None or number(std, ctx.names) == 1) and (mean is None or mean is not std)
+
+
+def _is_never_trained(call: InitCall, ctx: Context) -> bool:
+    """Whether the function takes all that the network gives out of the graph: features of random weights on purpose."""
+    walked = walked_over(call.root, ctx.tree) if call.root is not None else None
+    network = walked.func.value if isinstance(walked, cst.Call) and isinstance(walked.func, cst.Attribute) else None
+    function = ctx.tree.enclosing(call.node, cst.FunctionDef)
+    if not isinstance(network, cst.Name) or function is None:
+        return False
+    calls = [each for each in ctx.tree.below(function, cst.Call) if getattr(each.func, "value", None) == network.value]
+    return bool(calls) and all(ctx.graphs.is_free(ctx.tree.parent(each)) for each in calls)
 
 
 def _is_normalised(link: Link, ctx: Context) -> bool:

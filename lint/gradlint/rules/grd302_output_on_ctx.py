@@ -3,7 +3,7 @@
 ## What it does
 Reports `ctx.y = y` in `forward` where the same `y` is returned, and `ctx.y = output` in `setup_context`, also within a
 tuple or list. Copies, detached tensors, inputs that are returned as they are and outputs that are marked as not
-differentiable make no cycle and are left alone.
+differentiable make no cycle and are left alone, as are attributes that `backward` empties itself.
 
 ## Why is this bad
 The output holds its `grad_fn`, the `grad_fn` is the context, and the context holds the output: a cycle that counting
@@ -78,8 +78,19 @@ def check(_: cst.Module, ctx: Context) -> None:
             if not is_target or assign is None or not isinstance(target, cst.Attribute):
                 continue
             outputs = [value for value in _values(assign.value) if _is_output(value, function, ctx)]
-            if outputs:
+            if outputs and not _is_emptied(function, target.attr.value, ctx):
                 _report(function, target, assign, outputs, ctx)
+
+
+def _is_emptied(function: FunctionClass, attribute: str, ctx: Context) -> bool:
+    """Whether `backward` opens the cycle itself: `ctx.outputs.pop()`, `del ctx.y`, `ctx.y = None`."""
+    uses = function.attribute_uses(function.backward, attribute) if function.backward is not None else []
+    for above in map(ctx.tree.parent, uses):
+        if isinstance(above, (cst.Del, cst.AssignTarget)):
+            return True
+        if isinstance(above, cst.Attribute) and above.attr.value in ("pop", "clear"):
+            return True
+    return False
 
 
 def _values(value: cst.BaseExpression) -> list[cst.Name]:

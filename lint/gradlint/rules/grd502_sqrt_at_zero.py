@@ -55,6 +55,7 @@ _SUMS = frozenset({"torch.sum", "torch.mean", "torch.nansum"})
 _ERRORS = frozenset({"torch.nn.functional.mse_loss"})
 _WIDTH = re.compile(r"_?(?:sigma|std|scale|width|radius)", re.IGNORECASE)
 _SHAPING = frozenset({"permute", "transpose", "view", "reshape", "unsqueeze", "squeeze", "contiguous", "to", "float"})
+_TOLD = (cst.Assert, cst.FormattedStringExpression)
 _SUM = (
     "square root of a sum of squares: where the sum is 0 its gradient is inf * 0 = NaN; use "
     "`torch.linalg.vector_norm`, whose gradient is 0 there, or add an epsilon inside the root"
@@ -88,25 +89,31 @@ def check(_: cst.Module, ctx: Context) -> None:
         )
 
 
-def _is_told(value: cst.CSTNode, ctx: Context) -> bool:
-    """Whether nothing but `x.detach()` or `x.item()` is done with a value, or an assertion: a number for the log."""
-    if isinstance(ctx.tree.enclosing(value, cst.Assert, cst.FunctionDef, cst.Lambda), cst.Assert):
-        return True
+def _is_told(value: cst.CSTNode, ctx: Context, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a value is only asserted, printed, or made a number with `detach()`, `item()` or `float()`: for the log.
+
+    `seen` are the variables that were asked on the way here: they add nothing.
+    """
     above = ctx.tree.parent(value)
     if isinstance(above, cst.Attribute):
         return above.attr.value in ("detach", "item", "data")
     if isinstance(above, (cst.BinaryOperation, cst.UnaryOperation)):
-        return _is_told(above, ctx)
+        return _is_told(above, ctx, seen)
+    if isinstance(ctx.tree.enclosing(value, cst.Assert, cst.FormattedStringExpression, cst.FunctionDef), _TOLD):
+        return True
     call = ctx.tree.parent(above) if isinstance(above, cst.Arg) else None
     if isinstance(call, cst.Call):
-        return ctx.names.full_name(call.func) == "builtins.float"
+        name = ctx.names.full_name(call.func) or ""
+        return name in ("builtins.float", "builtins.print") or (name.startswith("torch.") and _is_told(call, ctx, seen))
     target = above.targets[0].target if isinstance(above, cst.Assign) and len(above.targets) == 1 else None
     function = ctx.tree.enclosing(value, cst.FunctionDef)
     if not isinstance(target, cst.Name) or function is None:
         return False
+    if target.value in seen:
+        return True
     reads = [name for name in ctx.tree.below(function, cst.Name) if name.value == target.value]
     uses = [name for name in reads if not isinstance(ctx.tree.parent(name), cst.AssignTarget)]
-    return bool(uses) and all(_is_told(use, ctx) for use in uses)
+    return bool(uses) and all(_is_told(use, ctx, seen | {target.value}) for use in uses)
 
 
 def _is_positive(inner: cst.BaseExpression, ctx: Context) -> bool:
@@ -143,10 +150,16 @@ def _named(base: cst.BaseExpression) -> str:
 def _is_data(base: cst.BaseExpression, ctx: Context) -> bool:
     if isinstance(base, cst.Attribute) and base.attr.value in ("real", "imag"):
         return isinstance(base.value, cst.Name) and _is_given(base.value, ctx)
+    return isinstance(base, cst.Name) and _is_given(base, ctx) and _calls_layers(base, ctx)
+
+
+def _calls_layers(base: cst.CSTNode, ctx: Context) -> bool:
+    """Whether the class around calls what it keeps as layers: it is more than a norm."""
     owner = ctx.classes.enclosing(base)
-    places = [place for each in owner.attributes.values() for place in each] if owner is not None else []
-    has_layers = any(place.kind is AttributeKind.LAYER for place in places)
-    return has_layers and isinstance(base, cst.Name) and _is_given(base, ctx)
+    calls = ctx.tree.below(owner.node, cst.Call) if owner is not None else ()
+    called = {ctx.names.self_attribute(call.func) for call in calls}
+    places = [place for name in called for place in (owner.attributes.get(name or "", []) if owner is not None else ())]
+    return any(place.kind in (AttributeKind.LAYER, AttributeKind.OPAQUE) for place in places)
 
 
 def _is_given(name: cst.Name, ctx: Context) -> bool:

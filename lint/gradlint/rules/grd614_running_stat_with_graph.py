@@ -74,7 +74,7 @@ _FLOATING = words("mean var std norm var_mean std_mean lerp pow square sqrt exp 
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at what each module class adds to its own attributes when it is called."""
-    inputs = InputValues(ctx.names)
+    inputs = InputValues(ctx.names, ctx.mode)
     for owner in ctx.classes.modules:
         methods = running(owner, ctx.classes, ctx.names)
         for update in (each for method in methods for each in updates(method, ctx.names)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import libcst as cst
 
 from gradlint.scopes import BindingKind, ScopeKind
+from gradlint.semantics.grad_mode import Mode
 from gradlint.walk import children
 from gradlint.words import words
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gradlint.names import Names
+    from gradlint.semantics.grad_mode import GradMode
 
 # Attributes and methods after which there is no graph any more.
 _ENDING: Final = words(
@@ -27,8 +29,8 @@ _DEEPEST: Final = 12
 class InputValues:
     """Answers for one file."""
 
-    def __init__(self, names: Names) -> None:
-        self._names = names
+    def __init__(self, names: Names, mode: GradMode) -> None:
+        self._names, self._mode = names, mode
 
     def reaches(self, expression: cst.CSTNode, method: cst.FunctionDef, depth: int = 0) -> bool:
         """Whether an argument of a method goes into a value with its graph; false where that cannot be seen."""
@@ -37,7 +39,9 @@ class InputValues:
                 if binding.kind is BindingKind.PARAMETER and self._is_tensor(binding.node, method):
                     return True
                 value = binding.value if binding.kind is BindingKind.ASSIGNMENT else None
-                if value is not None and depth < _DEEPEST and self.reaches(value, method, depth + 1):
+                if value is None or depth >= _DEEPEST or self._mode.at(value) is Mode.OFF:
+                    continue
+                if self.reaches(value, method, depth + 1):
                     return True
         return False
 

@@ -27,6 +27,8 @@ def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cs
             continue
         found.append(value)
         for node in tree.below(value, cst.Name):
+            if _is_index(node, value, tree):
+                continue
             waiting += [
                 binding.value
                 for binding in names.reference(node).bindings
@@ -35,6 +37,20 @@ def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cs
                 and tree.enclosing(binding.node, cst.FunctionDef) is method
             ]
     return found
+
+
+def _is_index(name: cst.Name, value: cst.BaseExpression, tree: Tree) -> bool:
+    """Whether a variable only says which part of something is taken: `x.gather(1, index=top)`, `places.long()`."""
+    child: cst.CSTNode = name
+    for above in tree.ancestors(name):
+        if child is value:
+            return False
+        if isinstance(above, cst.Arg) and above.keyword is not None and above.keyword.value in ("index", "indices"):
+            return True
+        if isinstance(above, cst.Attribute) and above.attr.value in ("long", "int", "bool"):
+            return True
+        child = above
+    return False
 
 
 def value_before(name: cst.Name, tree: Tree, names: Names) -> cst.BaseExpression | None:
