@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Share of the quarter before by which a loss that falls has fallen.
 _FALLING = 0.95
+#: Share of the first loss above which a loss has hardly fallen.
+_HARDLY = 0.9
 
 
 def collapsed(
@@ -107,6 +109,8 @@ def _outlook(losses: list[float]) -> str:
     before, last = fmean(losses[-2 * quarter : -quarter] or losses[:1]), fmean(losses[-quarter:])
     if last < _FALLING * before:
         return "it was still falling in the last quarter of the steps: more of them may do"
+    if min(losses) > _HARDLY * losses[0]:
+        return "it has hardly fallen: is the learning rate too small, or does no gradient arrive?"
     return (
         "it had stopped falling: a loss that cannot reach zero (label smoothing, a KL term, noise) needs "
         "limits=Limits(memorised=...)"

@@ -544,12 +544,15 @@ def test_a_loss_around_zero_does_not_diverge() -> None:
     assert "divergence" not in {each.rule for each in run.health.findings}
 
 
-@pytest.mark.parametrize("steps,said", [(4, "more of them may do"), (200, "it had stopped falling")])
-def test_what_was_not_memorised_says_whether_more_steps_may_do(steps: int, said: str) -> None:
+@pytest.mark.parametrize(
+    "steps,lr,said",
+    [(4, 0.02, "more of them may do"), (200, 0.02, "it had stopped falling"), (9, 1e-9, "it has hardly fallen")],
+)
+def test_what_was_not_memorised_says_whether_more_steps_may_do(steps: int, lr: float, said: str) -> None:
     def smoothed(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(scores, labels, label_smoothing=0.2)
 
-    run = train_smoke(mlp, [(X, Y)], loss=smoothed, optimizer="adam", lr=0.02, steps=steps, overfit=True)
+    run = train_smoke(mlp, [(X, Y)], loss=smoothed, optimizer="adam", lr=lr, steps=steps, overfit=True)
     assert run.failure is not None
     assert run.failure.value == "underfit"
     assert said in run.failure.evidence[1]
