@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.failures import line_of
 
 
 class BadMark(pytest.Collector.CollectError):
@@ -17,13 +19,14 @@ class BadMark(pytest.Collector.CollectError):
 class Refused(pytest.Collector):
     """Stands in the collection where the items of a bad mark would, and fails there: its siblings are collected."""
 
+    target: Any
     problem: BadMark
 
     @classmethod
-    def of(cls, collector: Any, name: str, problem: BadMark) -> Refused:
+    def of(cls, collector: Any, name: str, target: Any, problem: BadMark) -> Refused:
         """What takes the place of a thing of that name in a module or class."""
         node: Refused = cls.from_parent(collector, name=name)
-        node.problem = problem
+        node.target, node.problem = target, problem
         return node
 
     def collect(self) -> Iterator[pytest.Item]:
@@ -34,17 +37,24 @@ class Refused(pytest.Collector):
         """
         raise self.problem
 
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        """The error, and the line of what carries the mark; pytest-xdist knows two workers' errors by equal strings."""
+        del style
+        line = line_of(self.target)
+        place = os.path.relpath(self.path, self.config.invocation_params.dir)
+        return str(excinfo.value) + (f"\n\n{place}:{line}: {UsageProblem.__name__}" if line is not None else "")
+
 
 class BadMarks:
     """The hook that puts `Refused` in the place of a test whose mark is bad."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_pycollect_makeitem(self, collector: Any, name: str) -> Generator[None, Any, Any]:
+    def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: Any) -> Generator[None, Any, Any]:
         """Catches what is raised for one name of a module or class."""
         try:
             return (yield)
         except BadMark as problem:
-            return Refused.of(collector, name, problem)
+            return Refused.of(collector, name, obj, problem)
 
 
 def refusal(test: pytest.Item, mark: pytest.Mark, problem: UsageProblem) -> pytest.Collector.CollectError:

@@ -13,6 +13,7 @@ import pytest
 from pytest_gradcheck import marks
 from pytest_gradcheck.bad_marks import BadMark, Refused, refusal
 from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.failures import line_of
 from pytest_gradcheck.marker import Marker, accepts_no_init, check_call, check_constructor, read
 from pytest_gradcheck.options import KEY
 
@@ -44,12 +45,9 @@ class LayerItem(pytest.Function):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the layer stands."""
-        try:
-            line: int | None = inspect.getsourcelines(self.target)[1] - 1
-        except (OSError, TypeError):
-            line = None
+        line = line_of(self.target)
         # The terminal turns the dots at the end of a node id into "::", which would name no item to rerun.
-        return self.path, line, f"layer {self.name}" if "." in self.name else self.name
+        return self.path, None if line is None else line - 1, f"layer {self.name}" if "." in self.name else self.name
 
 
 class LayerModule(pytest.Module):
@@ -90,7 +88,7 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | lis
     try:
         markers = [_read_of_layer(target, mark) for mark in own]
     except UsageProblem as problem:
-        return [_refused(collector, name, problem)]
+        return [_refused(collector, name, target, problem)]
     devices: list[str | None] = [*collector.config.stash[KEY].devices] or [None]
     items = []
     for label, marker in zip(labels(markers), markers, strict=True):
@@ -118,7 +116,7 @@ def nested_items(collector: Any, name: str, target: Any) -> list[LayerItem | Ref
                 f"gradcheck marks a method, which needs an object to be called on: mark the class {target.__name__} "
                 f"instead"
             )
-            found.append(_refused(collector, full, UsageProblem(said)))
+            found.append(_refused(collector, full, value, UsageProblem(said)))
     return found
 
 
@@ -275,5 +273,5 @@ def _read_of_layer(target: Any, mark: pytest.Mark) -> Marker:
     return marker
 
 
-def _refused(collector: Any, name: str, problem: UsageProblem) -> Refused:
-    return Refused.of(collector, name, BadMark(f"{collector.nodeid}::{name}: {problem}"))
+def _refused(collector: Any, name: str, target: Any, problem: UsageProblem) -> Refused:
+    return Refused.of(collector, name, target, BadMark(f"{collector.nodeid}::{name}: {problem}"))

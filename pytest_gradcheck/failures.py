@@ -1,8 +1,10 @@
-"""How the failure of a marked item is shown: its message, at the test, layer or model that it is about."""
+"""How the failure of a marked thing is shown: its message, at the test, layer or model that it is about."""
 
 from __future__ import annotations
 
+import inspect
 import os
+from typing import Any
 
 import pytest
 from _pytest._code.code import ReprFileLocation, TerminalRepr
@@ -22,3 +24,11 @@ def located(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> 
     if crash is not None:  # what --tb=line prints, and where editors and CI put a failure
         crash.path, crash.lineno = os.path.normpath(item.config.rootpath / path), line + 1
     return found
+
+
+def line_of(target: Any) -> int | None:
+    """The line, from 1, on which a class or function begins with its decorators; None where there is no source."""
+    try:
+        return inspect.getsourcelines(target)[1]
+    except (OSError, TypeError):
+        return None

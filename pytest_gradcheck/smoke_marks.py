@@ -13,6 +13,7 @@ import pytest
 from pytest_gradcheck.bad_marks import refusal
 from pytest_gradcheck.errors import GradcheckError, UsageProblem
 from pytest_gradcheck.failures import located
+from pytest_gradcheck.marker import Marker, check_constructor
 from pytest_gradcheck.settings import suggestion
 
 MARK = "smoke_train"
@@ -63,6 +64,9 @@ class SmokeMarks:
         if mark is not None:
             try:
                 check(mark.args, mark.kwargs)
+                target = getattr(metafunc.function, "place_as", None)
+                if target is not None:
+                    _check_constructor(target, mark.kwargs)
                 if metafunc.definition.get_closest_marker("gradcheck"):
                     raise UsageProblem(f"a test takes either a {MARK} mark or a gradcheck mark: write two tests")
             except UsageProblem as problem:
@@ -113,6 +117,19 @@ def check(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         raise UsageProblem(f"{MARK}: init_kwargs= takes a dict, not {kwargs['init_kwargs']!r}")
 
 
+def _check_constructor(target: Any, kwargs: Mapping[str, Any]) -> None:
+    """Refuses a model's class that cannot be built with the marker's arguments.
+
+    Raises:
+        UsageProblem: They do not fit the signature.
+    """
+    marker = Marker(init=tuple(kwargs.get("init", ())), init_kwargs=kwargs.get("init_kwargs"))
+    try:
+        check_constructor(marker, target)
+    except UsageProblem as problem:
+        raise UsageProblem(f"{MARK}{str(problem).removeprefix('gradcheck')}") from None
+
+
 def train(item: pytest.Function, mark: pytest.Mark, returned: Any) -> None:
     """Trains the model that a marked test returned: a module, a class or factory of one, or `(model, batches)`.
 
@@ -135,6 +152,8 @@ def train(item: pytest.Function, mark: pytest.Mark, returned: Any) -> None:
         raise UsageProblem(f"{item.name} is marked with {MARK} but returned None: return the model or a factory of it")
     if own is not None and (batches is not None or data):
         raise UsageProblem(f"{item.name} returned batches, but its {MARK} mark names data too: give them in one place")
+    if _is_model(model):
+        _check_constructor(model, mark.kwargs)
     if isinstance(model, type) and (mark.kwargs.get("init") or mark.kwargs.get("init_kwargs")):
         model = functools.partial(model, *mark.kwargs.get("init", ()), **(mark.kwargs.get("init_kwargs") or {}))
     chosen: Any = own if own is not None else batches

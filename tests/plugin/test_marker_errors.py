@@ -60,7 +60,8 @@ def test_the_rest_of_the_file_is_collected_and_runs(suite: Suite, place: str) ->
     others = "\n@pytest.mark.gradcheck((3,))\ndef test_marked():\n    return Swish\n\ndef test_plain(): pass\n"
     result = suite(source.format("epss=1e-4") + others, "--continue-on-collection-errors")
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines([f"{node}: gradcheck has no argument 'epss'*"])
+    lines = [f"{node}: gradcheck has no argument 'epss'*", "", "test_it.py:*: UsageProblem"]
+    result.stdout.fnmatch_lines(lines, consecutive=True)
 
 
 def test_a_test_beside_it_runs_by_its_name(suite: Suite) -> None:

@@ -109,6 +109,32 @@ class Other(Broken): pass
     assert [int(said[0]), int(said[1])] in ([lines[0], lines[1]], [lines[0], lines[1] + 1])  # a class: by its decorator
 
 
+def test_a_class_that_cannot_be_built_is_told_before_it_is_trained(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.smoke_train(PAIRS)
+class Needy(nn.Linear):
+    pass
+
+@pytest.mark.smoke_train(PAIRS, init=(3, 4, 5, 6, 7, 8))
+def test_returned():
+    return nn.Linear
+
+def test_plain():
+    pass
+""",
+        "--continue-on-collection-errors",
+    )
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*::Needy: smoke_train: Needy(*cannot be built from init=(), init_kwargs={}: missing*'in_features'",
+            "smoke_train: Linear(*cannot be built from init=(3, 4, 5, 6, 7, 8), init_kwargs={}: too many*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*plan.py*")
+
+
 def test_a_marked_class_is_a_test_of_its_own_and_its_subclasses_are_not(run: Run) -> None:
     result = run(
         """
