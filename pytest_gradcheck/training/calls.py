@@ -82,6 +82,11 @@ class Calls:
         before = sum(total(output) for call in self._calls for output in call.outputs)
         return before == self._repeated or (math.isnan(before) and math.isnan(self._repeated))
 
+    @property
+    def spoilt(self) -> bool:
+        """Whether an output is not finite."""
+        return any(non_finite(values_of(output)) for call in self._calls for output in call.outputs)
+
     def made_of(self, roots: Sequence[torch.autograd.graph.Node]) -> list[str]:
         """The operations that the loop computed its loss with from finite outputs of moderate size; else none."""
         outputs = [values_of(output) for call in self._calls for output in call.outputs]

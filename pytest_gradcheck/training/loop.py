@@ -188,10 +188,9 @@ class Loop:
         Raises:
             UsageProblem: Every number was finite: the error itself is what is wrong.
         """
-        cannot = error.__cause__ is None or not self._replayable or self.plan.team.notes
-        found = None if cannot else raised(
-            error, step, batch, self.model, self.state, lambda: self._forward(batch, step)
-        )  # fmt: skip
+        cause, found = error.__cause__, None
+        if cause is not None and self._replayable and not self.plan.team.notes:
+            found = raised(cause, step, batch, self.model, self.state, lambda: self._forward(batch, step))
         if found is None:
             raise error
         self.loss.append(math.nan)

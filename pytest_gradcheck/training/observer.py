@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import replace
@@ -19,13 +20,14 @@ from pytest_gradcheck.training.cause import Scene, explain
 from pytest_gradcheck.training.feed import Batch
 from pytest_gradcheck.training.inquest import inquire
 from pytest_gradcheck.training.numbers import total
+from pytest_gradcheck.training.raising import raised
 from pytest_gradcheck.training.reach import cut_off
 from pytest_gradcheck.training.sentinel import Look
 from pytest_gradcheck.training.state import StepState
 from pytest_gradcheck.training.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_gradcheck.model.limits import Limits
     from pytest_gradcheck.model.run_health import Health
@@ -155,6 +157,24 @@ class Observer:
             owner = name.rpartition(".")[0]
             self._fail(Failure(self.steps - 1, "optimizer", "parameter", kind, owner, name))
 
+    def broke(self, error: Exception) -> None:
+        """The loop raised: where that was over a number that was not finite by then, the number is the failure.
+
+        Raises:
+            TrainingFailure: Where it is so, and the observer was told to stop the loop.
+        """
+        if self.failure is not None or not len(self._calls) or self._watching.sentinel.late:
+            return
+        with self._put_back():
+            batch = Batch(tuple(self._calls.inputs), None)
+            found = raised(
+                error, self.steps, batch, self._model, self._state, self._calls.again, self._calls.spoilt
+            )  # fmt: skip
+        if found is not None:
+            self.loss.append(math.nan)
+            self.gradient_norm.append(math.nan)
+            self._fail(self._caused(*found))
+
     def close(self) -> None:
         """Stop watching."""
         self._calls.close()
@@ -168,11 +188,8 @@ class Observer:
             roots = [root for root in self._calls.again() if root.grad is not None and bool(root.grad.any())]
             return torch.stack([torch.tensor(total(root.tensor)) for root in roots]).sum()
 
-        self._calls.paused = True
-        try:
+        with self._put_back():
             return cut_off(self._model, lost, outputs)
-        finally:
-            self._calls.paused = False
 
     def _begin(self) -> None:
         if self.failure is None:
@@ -237,17 +254,8 @@ class Observer:
 
     def _repeated(self, failure: Failure, loss_of: Sequence[str]) -> Failure:
         """The failure with what running the step's calls again shows; the loop's model and generators stay."""
-        now, grads = StepState(self._model), [(item, item.grad) for item in self._model.parameters()]
-        now.take()
-        self._calls.paused = True
-        try:
-            with torch.enable_grad():
-                sharpened, seen = inquire(failure, math.nan, self._model, self._state, self._calls.again)
-        finally:
-            self._calls.paused = False
-            now.restore()
-            for item, grad in grads:
-                item.grad = grad
+        with self._put_back():
+            sharpened, seen = inquire(failure, math.nan, self._model, self._state, self._calls.again)
         if seen and failure.phase == "forward" and seen.forward is None and math.isfinite(seen.loss):
             said = "the outputs of the model are finite: what the loop computes from them is to blame"
             sharpened = replace(failure, module=None, reproduced=self._calls.same, evidence=(said,))
@@ -255,6 +263,21 @@ class Observer:
         if seen and sharpened.op:
             sharpened = replace(sharpened, reproduced=self._calls.same)
         return self._caused(sharpened, seen)
+
+    @contextlib.contextmanager
+    def _put_back(self) -> Iterator[None]:
+        """Run calls again without noting them, and leave the model, its gradients and the generators."""
+        now, grads = StepState(self._model), [(item, item.grad) for item in self._model.parameters()]
+        now.take()
+        self._calls.paused = True
+        try:
+            with torch.enable_grad():
+                yield
+        finally:
+            self._calls.paused = False
+            now.restore()
+            for item, grad in grads:
+                item.grad = grad
 
     def _caused(self, failure: Failure, seen: Replay | None = None, loss_of: Sequence[str] = ()) -> Failure:
         chart = self._watching.chart

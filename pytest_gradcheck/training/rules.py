@@ -124,7 +124,8 @@ def of_cut_off(names: Sequence[str]) -> Iterator[Symptom]:
     more = f"; so it is in {len(names) - 1} more" if len(names) > 1 else ""
     for name in names[:1]:
         said = "the loss depends on its output, but no gradient comes back: is it detached, or read by argmax or round?"
-        yield Symptom("detached", name, said + more)
+        meant = "; where that is meant, as of a target network, requires_grad_(False) says so"
+        yield Symptom("detached", name, said + more + meant)
 
 
 def of_idle(optimizers: Sequence[tuple[str, Sequence[str]]], step: int) -> Iterator[Symptom]:

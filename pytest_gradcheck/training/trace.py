@@ -69,12 +69,19 @@ class Event:
 
 
 class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation with a non-finite result, by the tensor that holds it."""
+    """Records every operation with a non-finite result, by the tensor that holds it.
+
+    Attributes:
+        first: The first such operation that is no mask's, or None.
+        modules: Names of the modules that run, outermost first; whoever traces keeps them.
+        raised: Whether an operation raised that read such a result.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.first: Event | None = None
         self.modules: list[str] = []
+        self.raised = False
         # By identity of the tensor, which is kept alive so that no other can take its place.
         self._bad: dict[int, tuple[torch.Tensor, Event]] = {}
         self._count = 0
@@ -90,7 +97,9 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parents = tuple({event.index: event for item in inputs if (event := self.event_of(item))}.values())
         outside = [classify(item) for item in inputs if self.event_of(item) is None]
         largest = max(map(_largest, inputs), default=0.0) if not parents and not any(outside) else math.inf
+        self.raised = any(not parent.mask for parent in parents)
         out = func(*args, **(kwargs or {}))
+        self.raised = False
         for tensor in _numbers(out):
             value = classify(tensor)
             if value is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.errors import TrainingFailure, UsageProblem
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.training.hooks import Hooks
 from pytest_gradcheck.training.observer import Observer
@@ -53,7 +53,7 @@ def watch(
         The observer: `loss`, `gradient_norm`, `failure`, `health`, `report()`; its `str` is the report's text.
 
     Raises:
-        TrainingFailure: A number was not finite, and `stop` is set.
+        TrainingFailure: A number was not finite, and `stop` is set; also where the loop raised over such a number.
         UsageProblem: The model has nothing to train, or the optimizer moves none of it.
     """
     if not isinstance(model, nn.Module) or not any(item.requires_grad for item in model.parameters()):
@@ -68,5 +68,11 @@ def watch(
     reader = None if late is None else LateReader() if late else Reader()
     observer = Observer(model, scaler, Limits() if limits is None else limits, max_overhead, reader, stop)
     with Hooks(observer, model, given, scaler):
-        yield observer
+        try:
+            yield observer
+        except (TrainingFailure, UsageProblem):
+            raise
+        except Exception as error:
+            observer.broke(error)
+            raise
         observer.finish()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pytest_gradcheck.errors import UsageProblem
+from pytest_gradcheck.errors import TrainingFailure, UsageProblem
 from pytest_gradcheck.model import TrainingReport
 from pytest_gradcheck.models.small import deep_mlp
 from pytest_gradcheck.training import gradient_flow, train_smoke, watch
@@ -275,11 +275,11 @@ def test_no_healthy_net_is_called_sick(name: str) -> None:
     assert flow.symptoms == ()
 
 
-def watched(net: nn.Module, inputs: Any, loss: Callable[[Any], torch.Tensor], steps: int = 4) -> Any:
-    """A plain loop under `watch`, which is not stopped."""
+def watched(net: nn.Module, inputs: Any, loss: Callable[[Any], torch.Tensor], stop: bool = False) -> Any:
+    """A plain loop under `watch`."""
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
-    with watch(net, optimizer, stop=False, max_overhead=None) as health:
-        for _ in range(steps):
+    with watch(net, optimizer, stop=stop, max_overhead=None) as health:
+        for _ in range(4):
             optimizer.zero_grad()
             loss(net(inputs)).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -449,6 +449,26 @@ def test_an_error_over_a_number_that_was_not_finite_names_the_number() -> None:
     fine = Calling(lambda self, x: self.net(x) - 5, net=mlp(outputs=1))
     with pytest.raises(UsageProblem, match="the loss raised RuntimeError at step 0: all elements of input"):
         train_smoke(fine, [(X, targets)], loss=F.binary_cross_entropy)
+
+
+def test_a_loop_that_raises_over_a_nan_fails_with_its_origin_and_one_that_raises_otherwise_raises() -> None:
+    net = Calling(lambda self, x: (self.net(x) - 200).log().sigmoid(), net=mlp(outputs=1))
+    with pytest.raises(TrainingFailure, match=r"in forward, aten\.log in the model itself gives nan") as failure:
+        watched(net, X, lambda chances: F.binary_cross_entropy(chances, torch.zeros(32, 1)), stop=True)
+    assert "then the step raised RuntimeError: all elements of input should be between 0 and 1" in str(failure.value)
+    assert isinstance(failure.value.__context__, RuntimeError)
+    kept = [item.detach().clone() for item in net.parameters()]
+    with pytest.raises(RuntimeError, match="all elements of input"):
+        watched(net, X, lambda chances: F.binary_cross_entropy(chances, torch.zeros(32, 1)))
+    assert all(torch.equal(item, was) for item, was in zip(net.parameters(), kept, strict=True))
+
+
+def test_an_infinity_that_reaches_no_output_is_no_reason_for_an_error() -> None:
+    net = Calling(lambda self, x: torch.where(x[:, :4] > 9, 1 / (x[:, :4] * 0), self.net(x)), net=mlp())
+    with pytest.raises(RuntimeError, match="shape"):
+        watched(net, X, lambda scores: scores.reshape(7), stop=True)
+    with pytest.raises(UsageProblem, match="the loss raised RuntimeError at step 0: shape"):
+        train_smoke(net, [(X, Y)], loss=lambda scores, _: scores.reshape(7))
 
 
 def test_what_a_watched_loop_computes_its_loss_from_is_named() -> None:
