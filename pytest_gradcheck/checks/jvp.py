@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -43,6 +45,7 @@ class Jvp:
         if len(drawn) > 1:
             directions += [(f"{leaf.name} alone", {leaf: drawn[leaf]}) for leaf in list(drawn)[:MOST]]
         outcome = Outcome()
+        _load()
         for said, tangents in directions:
             if context.deadline.passed:
                 break
@@ -55,6 +58,14 @@ class Jvp:
             if found is not None:
                 outcome.findings += _judged(context, said, tangents, found)
         return outcome
+
+
+@functools.cache
+def _load() -> None:
+    """Lets torch load its forward mode, which warns of torch itself: under -W error that would be the jvp's fault."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore")
+        forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
 
 
 def _pushed(context: Context, tangents: Tangents) -> float:

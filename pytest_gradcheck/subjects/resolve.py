@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 import os
@@ -63,6 +64,9 @@ def resolve(subject: Any) -> Resolved:
             f"{subject.__name__} is a class; a gradient check needs an instance: pass {subject.__name__}(...), "
             f"or name the constructor's arguments in the marker: gradcheck(..., init=(...))"
         )
+    made = subject.func if isinstance(subject, functools.partial) else None
+    if isinstance(made, type) and issubclass(made, nn.Module):
+        raise UsageProblem(f"{_name(subject)} makes modules; a gradient check needs one: pass what it returns")
     if isinstance(subject, torch.autograd.Function):
         name = type(subject).__name__
         raise UsageProblem(f"{name}() is an instance of an autograd.Function: pass {name} itself, or {name}.apply")
@@ -148,9 +152,12 @@ def _captured(subject: Any) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
     """Modules and floating tensors that a callable uses beside its inputs, by the name it knows them under."""
     if isinstance(subject, functools.partial):
         bound = [(f"args[{i}]", value) for i, value in enumerate(subject.args)] + list(subject.keywords.items())
-        yield from _capturable(bound)
-        yield from _captured(subject.func)
+        yield from _capturable([*bound, ("func", subject.func)])
+        if not isinstance(subject.func, nn.Module):
+            yield from _captured(subject.func)
         return
+    if inspect.ismethod(subject) and not isinstance(subject.__self__, type):
+        yield from _capturable(getattr(subject.__self__, "__dict__", {}).items())
     code = getattr(inspect.unwrap(subject), "__code__", None)
     if code is None:
         attributes = getattr(subject, "__dict__", {})
@@ -159,7 +166,8 @@ def _captured(subject: Any) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
     function = inspect.unwrap(subject)
     cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
     yield from _capturable([(cell_name, cell.cell_contents) for cell_name, cell in cells if _filled(cell)])
-    used = set(code.co_names)
+    # Attributes are among co_names too: a global of the same name has nothing to do with them.
+    used = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
     yield from _capturable([(key, value) for key, value in function.__globals__.items() if key in used])
 
 

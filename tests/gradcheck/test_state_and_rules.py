@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -179,6 +181,40 @@ def test_a_vmap_rule_that_mixes_up_the_batch() -> None:
     assert severity == "error"
     assert message.startswith("under vmap with all inputs batched along their last axis, output 0 differs from that of")
     assert check_gradients(_product(generate_vmap_rule=True), torch.randn(3), torch.randn(3)).verdict is Verdict.GOOD
+
+
+#: A right jvp, checked in a process where every warning is an error: torch warns of itself when it loads forward mode.
+STRICT = """
+import torch
+from pytest_gradcheck import check_gradients
+
+class Sine(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0].cos()
+
+    @staticmethod
+    def jvp(ctx, t):
+        return t * ctx.saved_tensors[0].cos()
+
+import warnings
+warnings.simplefilter("error")
+print(check_gradients(Sine, torch.randn(3)))
+"""
+
+
+def test_a_warning_of_torch_itself_is_no_fault_of_a_jvp() -> None:
+    said = subprocess.run([sys.executable, "-c", STRICT], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("gradients of Sine are GOOD"), said
 
 
 def test_the_native_forward_sees_one_small_element_of_many() -> None:

@@ -200,6 +200,40 @@ def test_layers_captured_by_a_closure_are_checked_by_name() -> None:
     assert layer.weight.dtype is torch.float32
     partial = functools.partial(lambda m, x: m(x), layer)
     assert names(check_gradients(partial, torch.randn(4, 3)))[1:] == ["args[0].weight", "args[0].bias"]
+    assert names(check_gradients(functools.partial(layer), torch.randn(4, 3)))[1:] == ["func.weight", "func.bias"]
+
+
+#: Bears the name of an attribute of `Holder`, and has nothing to do with it.
+inner = nn.Linear(3, 2)
+
+
+class Holder:
+    """No module, but it has one."""
+
+    def __init__(self) -> None:
+        self.inner = nn.Linear(3, 2)
+        self.again = [self.inner]
+
+    def encode(self, x: Tensor) -> Tensor:
+        code: Tensor = self.inner(x)
+        return code
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.encode(x)
+
+
+@pytest.mark.parametrize("subject", [Holder(), Holder().encode], ids=["object", "method"])
+def test_an_object_that_is_no_module_is_checked_with_its_own_layers(subject: Any) -> None:
+    report = check_gradients(subject, torch.randn(4, 3))
+    assert names(report) == ["input0", "inner.weight", "inner.bias"]
+    assert not report.findings  # a tensor that the output does not depend on would be named here
+
+
+def test_a_global_is_no_part_of_what_has_an_attribute_of_its_name() -> None:
+    holder = Holder()
+    report = check_gradients(lambda x: holder.inner(x), torch.randn(4, 3))
+    assert len(report.tensors) == 3
+    assert "inner.weight" not in names(report) and not report.findings
 
 
 def test_bound_methods_of_modules() -> None:

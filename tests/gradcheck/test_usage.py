@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,10 @@ def _nested() -> None:
 
 QUESTIONS: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "module class": (lambda: check_gradients(nn.Linear, X), ["Linear is a class", "init=(...)"]),
+    "partial of a module class": (
+        lambda: check_gradients(functools.partial(nn.Linear, 3), X),
+        ["partial(Linear) makes modules; a gradient check needs one: pass what it returns"],
+    ),
     "not callable": (lambda: check_gradients("swish", X), ["cannot check the gradient of 'swish'"]),
     "nothing floating": (lambda: check_gradients(lambda i: i, torch.tensor([1])), ["nothing to check", "(1,)"]),
     "no inputs": (lambda: check_gradients(lambda: torch.ones(2)), ["nothing to check", "no tensors"]),
