@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -132,7 +133,7 @@ def _materialise(
     mode = {part: part.training for part in module.modules()}
     copies = tree.replace((list(inputs), dict(kwargs)), lambda _, tensor: tensor.detach().clone())
     # What is wrong here is said by the first real evaluation, with the shapes in its message.
-    with torch.no_grad(), suppress(Exception):
+    with torch.no_grad(), suppress(Exception), _unwarned():
         resolved.call(module)(*copies[0], **copies[1])
     for part, training in mode.items():
         part.training = training
@@ -153,7 +154,7 @@ def _unseen(
     replayed.restart()
     copies = tree.replace((list(inputs), dict(kwargs)), lambda _, tensor: tensor.detach().clone())
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), _unwarned():
             outputs = [output for _, output in tree.tensors(resolved.call(module)(*copies[0], **copies[1]))]
     except Exception:  # noqa: BLE001  what is wrong here is said by the first real evaluation
         return []
@@ -161,6 +162,14 @@ def _unseen(
         guard.restore()
     known = {id(tensor) for _, tensor, _ in _owned(roots)}
     return [tensor for tensor in reached(outputs) if id(tensor) not in known]
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Lets a run that only looks warn of nothing: the first real evaluation warns again, or raises under -W error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _shares(tensors: Sequence[torch.Tensor], module: nn.Module | None) -> bool:

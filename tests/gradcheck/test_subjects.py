@@ -99,6 +99,7 @@ def test_tied_weights_are_one_tensor_with_two_names() -> None:
     assert names(check_gradients(Tied(), torch.randn(2, 3), wrt=["decode.weight"])) == ["decode.weight"]
 
 
+@pytest.mark.filterwarnings("error")  # a checkpoint warns where no input requires a gradient: in a check, all do
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpoint_inside_a_module(reentrant: bool) -> None:
     class Checkpointed(nn.Module):
