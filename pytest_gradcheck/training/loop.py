@@ -287,11 +287,16 @@ class Loop:
             if any(item.grad is not None and item.grad.is_sparse for item in self._parameters):
                 raise UsageProblem("clip was given, but torch clips no sparse gradients: drop it, or sparse=True")
             nn.utils.clip_grad_norm_(self._parameters, self.plan.clip)
-        if self._scaler is None:
-            self.optimizer.step()
-        else:
-            self._scaler.step(self.optimizer)
-            self._scaler.update()
+        try:
+            if self._scaler is None:
+                self.optimizer.step()
+            else:
+                self._scaler.step(self.optimizer)
+                self._scaler.update()
+        except Exception as error:
+            self.plan.team.blamed(error)
+            kind, at = type(self.optimizer).__name__, len(self.learning_rate) - 1
+            raise UsageProblem(f"the step of {kind} raised {type(error).__name__} at step {at}: {error}") from error
 
     def _may_skip(self, reading: Reading, step: int) -> bool:
         """Whether this is float16's scaling looking for its scale: gradients overflow, and the step is skipped."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from pytest_gradcheck.errors import TrainingFailure
@@ -163,7 +164,7 @@ class Observer:
         Raises:
             TrainingFailure: Where it is so, and the observer was told to stop the loop.
         """
-        if self.failure is not None or not len(self._calls) or self._watching.sentinel.late:
+        if self.failure is not None or not len(self._calls) or self._watching.sentinel.late or _in_company():
             return
         with self._put_back():
             batch = Batch(tuple(self._calls.inputs), None)
@@ -182,7 +183,8 @@ class Observer:
 
     def _cut_off(self) -> list[str]:
         """Layers that no gradient reached, although outputs that got one depend on them."""
-        lost = self._watching.unreached() if self.failure is None and len(self._calls) else []
+        asked = self.failure is None and len(self._calls) > 0 and not _in_company()
+        lost = self._watching.unreached() if asked else []
 
         def outputs() -> torch.Tensor:
             roots = [root for root in self._calls.again() if root.grad is not None and bool(root.grad.any())]
@@ -284,3 +286,8 @@ class Observer:
         largest, span = input_facts(Batch(tuple(self._calls.inputs), None))
         warning = chart.health(0.0).warning
         return explain(Scene(failure, seen, largest, span, chart.updates, None, self._limits, warning, loss_of))
+
+
+def _in_company() -> bool:
+    """Whether other ranks train along: one that runs a forward by itself would wait for them."""
+    return dist.is_available() and dist.is_initialized()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -521,6 +524,14 @@ def test_a_batch_that_is_a_dict_holds_all_arguments_of_a_model_that_returns_its_
         train_smoke(mlp, [(X, X, Y)])
 
 
+def test_the_bundle_of_a_dict_batch_takes_the_model_s_own_loss(tmp_path: Path) -> None:
+    batch = {"features": X, "labels": torch.full((32,), -100)}
+    run = train_smoke(Reporting, [batch], remedies=None, bundle=tmp_path)
+    assert run.bundle is not None
+    done = subprocess.run([sys.executable, run.bundle], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("loss nan; ")
+
+
 def test_a_dict_batch_is_scaled_and_blamed_like_any_other() -> None:
     run: TrainingReport = train_smoke(Reporting, [{"features": X * math.nan, "labels": Y}], remedies=None)
     assert run.failure is not None
@@ -547,6 +558,28 @@ def test_sparse_gradients_are_not_clipped_and_that_is_said() -> None:
 
     with pytest.raises(UsageProblem, match="torch clips no sparse gradients"):
         train_smoke(net, [(torch.arange(96).view(32, 3) % 50, Y)], clip=1.0)
+
+
+def test_an_optimizer_that_raises_is_told_with_its_name_and_step() -> None:
+    def net() -> nn.Module:
+        return nn.Sequential(nn.EmbeddingBag(50, 16, sparse=True), nn.Linear(16, 4))
+
+    batch = (torch.arange(96).view(32, 3) % 50, Y)
+    with pytest.raises(UsageProblem, match=r"the step of Adam raised RuntimeError at step 0: .*sparse"):
+        train_smoke(net, [batch], optimizer="adam")
+    run = train_smoke(net, [batch], lr=1e30, remedies="all")  # weight decay does not suit it either
+    assert run.failure is not None
+    assert "learning rate / 10" in {each.name for each in run.failure.remedies}
+
+
+def test_a_nan_among_the_values_of_a_sparse_input_is_the_batch() -> None:
+    near = torch.eye(32).to_sparse()
+    near.values()[3] = math.nan
+    net = Calling(lambda self, x, near: near @ self.net(x), net=mlp())
+    run = train_smoke(net, [((X, near), Y)], remedies=None)
+    assert run.failure is not None
+    assert run.failure.cause == "the batch"
+    assert "inputs[1] of the batch: 1 nan of 32 stored" in run.failure.evidence
 
 
 def test_lazy_layers_flow() -> None:
