@@ -4,7 +4,12 @@
 Reports `sqrt` (also `** 0.5`) of a sum or mean of squares, of a mean squared error, or of 1 - x**2, in what a module
 runs in its forward pass or in a loss, where nothing keeps it from being zero. Silent with an epsilon or a clamp to a
 positive number inside, without gradients, on what comes from nothing trained (grids, buffers, options), on the weights
-of a layer, on widths and deviations, on the data as the network gets it, and in code that measures or decodes.
+of a layer, on widths, deviations and exponentials, on the data as the network gets it, and in code that measures,
+decodes or makes noise.
+
+Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
+d2l 1.0.3; 21 in 265 further packages of the index, 20 of them right (the other is printed only). Without these gates it
+was 20 of 46.
 
 ## Why is this bad
 The derivative is 1 / (2 sqrt(s)), infinite at zero, and the chain rule multiplies it by the derivative of the squares,
@@ -45,7 +50,7 @@ from gradlint.model import Edit, Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
 from gradlint.semantics.differentiated import Differentiated, is_loss, names_around
-from gradlint.semantics.elementwise import clamped_at_zero, is_guarded, power
+from gradlint.semantics.elementwise import applied, clamped_at_zero, is_guarded, power
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.reaching import reaching_value
@@ -119,14 +124,14 @@ def _is_told(value: cst.CSTNode, ctx: Context, seen: frozenset[str] = frozenset(
 def _is_positive(inner: cst.BaseExpression, ctx: Context) -> bool:
     """Whether the squares are of what is zero in no training, or needs no gradient, and no loss is computed.
 
-    Widths and deviations, the weights of a layer, `x.real` and `x.imag` of what a module is given, and what a network
-    of several layers is given: the data, not yet trained on.
+    Widths, deviations and exponentials, the weights of a layer, `x.real` and `x.imag` of what a module is given, and
+    what a network of several layers is given: the data, not yet trained on.
     """
     bases = _bases(inner, ctx)
     if not bases or any(is_loss(name) for name in names_around(inner, ctx.tree)):
         return False
     return (
-        all(_WIDTH.match(_named(base)) for base in bases)
+        all(_WIDTH.match(_named(base)) or _has_exp(base, ctx) for base in bases)
         or all(ctx.names.self_attribute(base) is not None and ctx.graphs.carries(base) for base in bases)
         or all(_is_data(base, ctx) for base in bases)
     )
@@ -145,6 +150,13 @@ def _named(base: cst.BaseExpression) -> str:
     while isinstance(base, cst.Subscript):
         base = base.value
     return base.attr.value if isinstance(base, cst.Attribute) else getattr(base, "value", "")
+
+
+def _has_exp(base: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether the last value of a variable is computed with `exp`, whose result is above zero."""
+    value = reaching_value(base, ctx.tree, ctx.names) if isinstance(base, cst.Name) else None
+    parts = ctx.tree.walk(value) if isinstance(value, cst.BinaryOperation) else (value,)
+    return any(applied(part, "exp", ctx.names) is not None for part in parts)
 
 
 def _is_data(base: cst.BaseExpression, ctx: Context) -> bool:
