@@ -34,3 +34,20 @@ def test_a_script_is_told_unless_it_trains_below_or_freezes(before: str, after: 
     told = lint(SCRIPT.format(before=before, after=after), "GRD416")
     assert len(told) == found
     assert all("put the loop into `with torch.no_grad():`" in each.message and each.fix is None for each in told)
+
+
+@pytest.mark.parametrize(("told", "found"), [("total", 1), ("forces", 0), ("pred_stress", 0), ("reinforced", 1)])
+def test_networks_of_atoms_differentiate_their_energy(told: str, found: int) -> None:
+    """Under `no_grad` such a network could not give forces: they are derivatives of what it computes."""
+    text = f"""
+        import torch
+
+        def check(out):
+            return out["{told}"], {told}
+
+        def evaluate(net, loader):
+            net.eval()
+            for x in loader:
+                print(net(x).item())
+    """
+    assert len(lint(text, "GRD416")) == found

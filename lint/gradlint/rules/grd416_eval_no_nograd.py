@@ -71,7 +71,7 @@ _COLLECTING = frozenset({"append", "extend", "add", "update", "put", "insert", "
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every function and script that puts a network in evaluation mode."""
-    if ctx.loops.has_framework or is_test_file(ctx) or _has_derived_outputs(ctx):
+    if ctx.loops.has_framework or is_test_file(ctx):
         return
     seen: set[cst.CSTNode] = set()
     evaluations = Evaluations(ctx.tree, ctx.names, ctx.calls)
@@ -81,7 +81,7 @@ def check(_: cst.Module, ctx: Context) -> None:
             continue
         if ctx.mode.at(each.forward) is not Mode.ON or any(map(evaluations.may_differentiate, each.code)):
             continue
-        if each.function is not None or not _is_frozen(ctx):
+        if not _has_derived_outputs(ctx) and (each.function is not None or not _is_frozen(ctx)):
             seen.add(place)
             _report(each, ctx)
 
