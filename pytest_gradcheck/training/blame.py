@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from pytest_gradcheck.model.training import Failure
 from pytest_gradcheck.training.bad_batch import bad_batch
 from pytest_gradcheck.training.numbers import has_numbers, is_mask, non_finite, real_values
 from pytest_gradcheck.training.sentinel import Reading, tensor_norms
+from pytest_gradcheck.training.trace import ForwardTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from torch import nn
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from pytest_gradcheck.training.state import StepState
 
 
-def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: StepState) -> Failure:
+def blame(
+    step: int, reading: Reading, batch: Batch, model: nn.Module, state: StepState, compute: Callable[[], object]
+) -> Failure:
     """What made this step fail.
 
     Args:
@@ -31,8 +35,9 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: St
         batch: What it trained on.
         model: With the parameters of the failing forward: the check comes before the optimizer moves them.
         state: What the forward may have changed, as it was before.
+        compute: Runs the forward again.
     """
-    given = bad_before(step, batch, model, state)
+    given = bad_before(step, batch, model, state, compute)
     if given:
         return given
     if not math.isfinite(reading.loss):
@@ -43,13 +48,17 @@ def blame(step: int, reading: Reading, batch: Batch, model: nn.Module, state: St
     return Failure(step, "backward", "gradient", kind, _owner(name), name, evidence=(share,))
 
 
-def bad_before(step: int, batch: Batch, model: nn.Module, state: StepState) -> Failure | None:
+def bad_before(
+    step: int, batch: Batch, model: nn.Module, state: StepState, compute: Callable[[], object]
+) -> Failure | None:
     """A failure that this step's forward was given: a bad batch, parameter or buffer; None where all are fine."""
     spoilt = bad_batch(batch)
     if spoilt:
         side, kind, places = spoilt
         return Failure(step, "data", "input", kind, tensor=side, evidence=places)
-    held = bad_parameter(model) or _bad_buffer(model, state)
+    held = bad_parameter(model)
+    if held is None and (buffer := _bad_buffer(model, state)) and _spoils(state, compute):
+        held = buffer
     if held is None:
         return None
     name, kind = held
@@ -88,6 +97,15 @@ def _bad_buffer(model: nn.Module, state: StepState) -> tuple[str, str] | None:
         if kind:
             return f"{names[id(module)]}.{slot}".lstrip("."), kind
     return None
+
+
+def _spoils(state: StepState, compute: Callable[[], object]) -> bool:
+    """Whether the forward lets a bad number of the state through: best losses and ranges merely begin at inf."""
+    state.restore()
+    trace = ForwardTrace()
+    with contextlib.suppress(Exception), trace:
+        compute()
+    return trace.spoilt
 
 
 def _floating(part: Any) -> Iterable[torch.Tensor]:

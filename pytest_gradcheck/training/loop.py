@@ -217,9 +217,13 @@ class Loop:
             self.inexact = True
             return explain(self._scene(seen_late(reading, len(self.learning_rate) - 1)))
         assert self.batch is not None
-        failure = blame(step, reading, self.batch, self.model, self.state)
+        batch = self.batch
+        failure = blame(step, reading, batch, self.model, self.state, lambda: self._repeat(batch, step))
         self.inexact = failure.phase == "optimizer" and not self._read_in_full(failure.step)
-        return self._explain(failure, self.batch, reading.loss)
+        return self._explain(failure, batch, reading.loss)
+
+    def _repeat(self, batch: Batch, step: int) -> torch.Tensor | None:
+        return self._forward(batch, step) if self.plan.team.may_replay(self.model) else None
 
     def _read_in_full(self, step: int) -> bool:
         return math.isfinite(self.gradient_norm[step])

@@ -243,7 +243,8 @@ class Observer:
 
     def _explained(self, reading: Reading) -> Failure:
         batch = Batch(tuple(self._calls.inputs), None)
-        failure = blame(reading.step, reading, batch, self._model, self._state)
+        with self._put_back():
+            failure = blame(reading.step, reading, batch, self._model, self._state, self._calls.again)
         if failure.quantity not in {"loss", "gradient"} or not len(self._calls):
             return self._caused(failure)
         loss_of = self._calls.made_of(self._graphs)

@@ -57,6 +57,6 @@ def raised(
         step, "forward", "activation", first.value.lstrip("-"), first.module, None, first.op, first.source,
         reproduced=True,
     )  # fmt: skip
-    failure = bad_before(step, batch, model, state) or here
+    failure = bad_before(step, batch, model, state, compute) or here
     said = f"then the step raised {type(error).__name__}: {str(error).partition(chr(10))[0]}"
     return replace(failure, evidence=(*failure.evidence, said)), Replay(math.nan, trace.first, trace.first, None, None)

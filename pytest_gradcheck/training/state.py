@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _T = TypeVar("_T")
+#: Attributes that every module has.
+_TORCHS = frozenset(vars(nn.Module()))
 
 
 class ModelState:
@@ -27,6 +30,7 @@ class ModelState:
 
     def __init__(self, model: nn.Module) -> None:
         self._modules = [(module, dict(vars(module)), *_slots(module)) for module in model.modules()]
+        self._contents = [(item, item.copy()) for module in model.modules() for item in _containers(module)]
         tensors = {id(item): item for *_, own, buffers in self._modules for item in (*own.values(), *buffers.values())}
         self._tensors = [(tensor, tensor.detach().clone()) for tensor in tensors.values() if tensor is not None]
         self._grads = [(parameter, parameter.grad) for parameter in model.parameters()]
@@ -39,6 +43,9 @@ class ModelState:
             vars(module).update(attributes)
             _refill(module._parameters, parameters)
             _refill(module._buffers, buffers)
+        for item, content in self._contents:
+            item.clear()
+            (item.extend if isinstance(item, (list, deque)) else item.update)(content)
         for tensor, copy in self._tensors:
             if tensor.shape == copy.shape and tensor.device == copy.device and tensor.dtype == copy.dtype:
                 tensor.copy_(copy)
@@ -52,6 +59,12 @@ def _refill(slot: MutableMapping[str, _T], kept: dict[str, _T]) -> None:
     if isinstance(slot, dict):  # nothing is added to those of a scripted module, nor taken away
         slot.clear()
         slot.update(kept)
+
+
+def _containers(module: nn.Module) -> list[Any]:
+    """The lists, dicts, sets and deques that a module holds in attributes of its own."""
+    own = (value for name, value in vars(module).items() if name not in _TORCHS)
+    return [value for value in own if type(value) in {list, dict, set, deque}]
 
 
 def _slots(module: nn.Module) -> tuple[dict[str, nn.Parameter | None], dict[str, torch.Tensor | None]]:

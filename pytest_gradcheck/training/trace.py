@@ -75,13 +75,14 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         first: The first such operation that is no mask's, or None.
         modules: Names of the modules that run, outermost first; whoever traces keeps them.
         raised: Whether an operation raised that read such a result.
+        spoilt: Whether an operation gave one because of what no operation had made, such as a buffer.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.first: Event | None = None
         self.modules: list[str] = []
-        self.raised = False
+        self.raised = self.spoilt = False
         # By identity of the tensor, which is kept alive so that no other can take its place.
         self._bad: dict[int, tuple[torch.Tensor, Event]] = {}
         self._count = 0
@@ -117,6 +118,7 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._bad[id(tensor)] = (tensor, event)
             if self.first is None and not mask:
                 self.first = event
+            self.spoilt = self.spoilt or (not mask and not parents and any(outside))
         return out
 
 

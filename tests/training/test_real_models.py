@@ -582,6 +582,47 @@ def test_a_nan_among_the_values_of_a_sparse_input_is_the_batch() -> None:
     assert "inputs[1] of the batch: 1 nan of 32 stored" in run.failure.evidence
 
 
+class Remembering(nn.Module):
+    """Keeps the best loss and the range of its inputs, which begin at infinity, and a list of what it saw."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.net, self.seen, self.sums = mlp(), [0.0], {"calls": 0}
+        self.low: torch.Tensor
+        self.scale: torch.Tensor
+        self.register_buffer("best", torch.tensor(math.inf))
+        self.register_buffer("low", torch.tensor(math.inf))
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.low = torch.minimum(self.low, inputs.min())
+        self.seen.append(float(self.low))
+        self.sums["calls"] += 1
+        out: torch.Tensor = self.net(inputs * self.scale).relu().log()
+        return out
+
+
+def test_a_buffer_that_begins_at_infinity_is_not_to_blame_unless_it_spoils_the_forward() -> None:
+    run = train_smoke(Remembering, [(X, Y)], remedies=None)
+    assert run.failure is not None
+    assert (run.failure.op, run.failure.tensor, run.failure.cause) == ("aten.log", None, "domain error")
+    seen = watched(Remembering(), X, lambda scores: F.cross_entropy(scores, Y))
+    assert (seen.failure.op, seen.failure.tensor) == ("aten.log", None)
+    spoilt = train_smoke(lambda: Remembering(math.inf), [(X, Y)], remedies=None)
+    assert spoilt.failure is not None
+    assert spoilt.failure.cause == "the given weights"
+
+
+def test_lists_and_dicts_of_a_module_get_their_elements_back() -> None:
+    net = Remembering()
+    held = net.seen, net.sums
+    train_smoke(net, [(X, Y)], loss=lambda scores, _: scores.exp().mean(), steps=2, remedies=None)
+    gradient_flow(net, (X, Y))
+    assert (net.seen, net.sums) == ([0.0], {"calls": 0})
+    assert held[0] is net.seen
+    assert held[1] is net.sums
+
+
 def test_lazy_layers_flow() -> None:
     net = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(4))
     assert [layer.module for layer in gradient_flow(net, (X, Y)).layers] == ["0", "1", "2"]
