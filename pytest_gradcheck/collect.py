@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from pytest_gradcheck.options import KEY
 MARK = "gradcheck"
 #: Fixtures whose tests run once per device that was asked for.
 PER_DEVICE = frozenset({"gradcheck", "gradcheck_device", "smoke_train", "fashion_mnist", "gradient_flow"})
+#: What stands for a method in a class.
+_METHODS = (FunctionType, staticmethod, classmethod, property)
 #: Indirect parameter that tells the items of one function with several marks apart.
 WHICH = "_gradcheck_mark"
 
@@ -111,13 +114,24 @@ def nested_items(collector: Any, name: str, target: Any) -> list[LayerItem | Ref
         if inspect.isclass(value) and value.__qualname__ == f"{target.__qualname__}.{inner}":
             found += layer_items(collector, full, value) or []
             found += nested_items(collector, full, value)
-        elif inspect.isfunction(value) and marks.ATTRIBUTE in vars(value):
-            said = (
-                f"gradcheck marks a method, which needs an object to be called on: mark the class {target.__name__} "
-                f"instead"
-            )
-            found.append(_refused(collector, full, value, UsageProblem(said)))
+        elif isinstance(value, _METHODS) and any(_marks_method(target, part) for part in _parts(value)):
+            said = f"gradcheck marks a method, which needs an object to be called on: mark the class {target.__name__}"
+            if isinstance(value, staticmethod):
+                said = f"gradcheck marks a static method: mark a function of the module, or the class {target.__name__}"
+            problem = UsageProblem(f"{said} instead")
+            found.append(_refused(collector, full, _parts(value)[-1], problem))
     return found
+
+
+def _parts(method: Any) -> list[Any]:
+    """An attribute of a class, and the function behind it: either may carry a mark. Those without attributes cannot."""
+    behind = method.fget if isinstance(method, property) else getattr(method, "__func__", method)
+    return [part for part in (method, behind) if hasattr(part, "__dict__")]
+
+
+def _marks_method(target: type, part: Any) -> bool:
+    """Whether a mark on a method is lost: pytest's own may wait on a mixin for the test class that inherits it."""
+    return marks.ATTRIBUTE in vars(part) or (_is_layer(target) and bool(_own(_pytest_marks(part))))
 
 
 def check_marks(collector: Any, name: str, target: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, NamedTuple, TypeVar
 
 ATTRIBUTE = "__gradcheck_marks__"
@@ -22,9 +23,16 @@ def gradcheck(*inputs: Any, **options: Any) -> Callable[[_T], _T]:
     A test function returns what is checked; any other function is itself what is checked.
 
     Takes what `pytest.mark.gradcheck` takes. The marks are found at collection; until then they cost nothing.
+
+    Raises:
+        TypeError: What is marked is an object, such as a module that was built already: collection would not find it.
     """
 
     def mark(target: _T) -> _T:
+        if not isinstance(target, (type, FunctionType, staticmethod, classmethod)):
+            raise TypeError(
+                f"gradcheck marks a class or a function, not a {type(target).__name__}: return it from a marked test"
+            )
         # Own marks only: a subclass that inherits the attribute must not be checked with its base's arguments.
         own = list(vars(target).get(ATTRIBUTE, ()))
         setattr(target, ATTRIBUTE, [*own, Mark(inputs, options)])

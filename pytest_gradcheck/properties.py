@@ -56,8 +56,8 @@ def attach(item: pytest.Item, report: Report | TrainingReport | GradientFlow) ->
 
 
 def read(report: pytest.TestReport) -> Iterator[Said]:
-    """The checks that a test's report carries; none in the reports of its setup and teardown."""
-    if report.when != "call":
+    """The checks that a test's report carries; none in the reports of its setup, teardown and subtests."""
+    if report.when != "call" or hasattr(report, "context"):  # a subtest's: the test's own repeats what it carries
         return
     values: dict[str, Any] = {}
     for name, value in report.user_properties:

@@ -133,3 +133,16 @@ def test_unknown_name(gradcheck):
     )
     result.stdout.no_fnmatch_line("*engine.py:*")
     result.stdout.no_fnmatch_line("*forward.py:*")
+
+
+def test_the_checks_of_subtests_are_counted_once(suite: Suite) -> None:
+    source = """
+def test_many(subtests, gradcheck):
+    for function in (Swish, Scaled, Doubled):
+        with subtests.test(function.__name__):
+            gradcheck(function, torch.randn(3))
+"""
+    if not hasattr(pytest, "Subtests"):
+        pytest.skip("this pytest has no subtests of its own")
+    result = suite(source)
+    result.stdout.fnmatch_lines(["gradcheck: 3 gradient checks: 2 GOOD, 1 WRONG"])

@@ -79,25 +79,72 @@ def test_a_mark_of_many_tests_is_refused_once(suite: Suite, lines: str, mark: st
     suite(lines.format(mark) + tests).assert_outcomes(errors=1)
 
 
-def test_a_mark_on_a_method_is_refused_beside_its_siblings(suite: Suite) -> None:
-    result = suite(
-        """
+METHODS = {
+    "a method": (
+        "{0}\n    def forward(self, x): return x",
+        "gradcheck marks a method, which needs an object*class Holder *",
+    ),
+    "a class method": (
+        "{0}\n    @classmethod\n    def forward(cls, x): return x",
+        "gradcheck marks a method, which needs*",
+    ),
+    "below it": (
+        "@classmethod\n    {0}\n    def forward(cls, x): return x",
+        "gradcheck marks a method, which needs an*",
+    ),
+    "a static method": (
+        "{0}\n    @staticmethod\n    def forward(x): return x",
+        "gradcheck marks a static method: mark a*",
+    ),
+    "a static method's own": (
+        "@staticmethod\n    {0}\n    def forward(x): return x",
+        "gradcheck marks a static method*",
+    ),
+    "a property": (
+        "@property\n    {0}\n    def forward(self): return 1",
+        "gradcheck marks a method, which needs*Holder*",
+    ),
+}
+
+
+@pytest.mark.parametrize("mark", ["@marks.gradcheck((3,))", "@pytest.mark.gradcheck((3,))"])
+@pytest.mark.parametrize("case", METHODS)
+def test_a_mark_on_a_method_is_refused_beside_its_siblings(suite: Suite, case: str, mark: str) -> None:
+    body, said = METHODS[case]
+    source = f"""
 from pytest_gradcheck import marks
 
-class Holder:
-    @marks.gradcheck((3,))
-    def forward(self, x):
-        return x
+class Holder(nn.Module):
+    {body.format(mark)}
 
     @marks.gradcheck((3,))
     class Inner(Swish): pass
 
 def test_plain(): pass
-""",
-        "--continue-on-collection-errors",
-    )
+"""
+    result = suite(source, "--continue-on-collection-errors")
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["test_it.py::Holder.forward: gradcheck marks a method, which needs an object*"])
+    result.stdout.fnmatch_lines([f"test_it.py::Holder.forward: {said}"])
+
+
+def test_a_mark_on_a_method_of_a_mixin_waits_for_the_test_class(suite: Suite) -> None:
+    result = suite("""
+class Mixin:
+    @pytest.mark.gradcheck((3,))
+    def test_it(self):
+        return Swish
+
+class TestSwish(Mixin):
+    pass
+""")
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("thing", ["nn.Linear(3, 2)", "torch.sin", "functools.partial(torch.sin)"])
+def test_a_production_mark_on_an_object_is_no_mark_that_nobody_finds(suite: Suite, thing: str) -> None:
+    result = suite(f"import functools\nfrom pytest_gradcheck import marks\nmarks.gradcheck((4, 3))({thing})\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E   TypeError: gradcheck marks a class or a function, not a *: return it from a *"])
 
 
 def test_a_file_that_cannot_be_imported_stays_pytests_own_error(suite: Suite) -> None:
