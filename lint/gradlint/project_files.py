@@ -12,27 +12,38 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from gradlint.errors import UnreadableFile
+from gradlint.given_names import GivenNames
 from gradlint.semantics.project import FileFacts, file_facts
 from gradlint.source import Source
 
 _INSTALLED = ("site-packages", "dist-packages")
 _MAX_BYTES = 4_000_000
+GIVEN: Final = "."  # before a name that was asked for instead of a module
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file stands among modules: its dotted name, and the folders in which its imports are looked for."""
+    """Where a file stands: its dotted name, the folders in which its imports are looked for, the folder of its project."""
 
     module: str
     is_package: bool
     roots: tuple[str, ...]
+    project: str
 
     @cached_property
     def is_installed(self) -> bool:
         """Whether it stands among the packages of an environment."""
         return Path(self.roots[0]).name in _INSTALLED
+
+    @property
+    def surroundings(self) -> str:
+        """The folder whose files may know this one: its package in an environment, else its project."""
+        if self.is_installed:
+            return f"{self.roots[0]}{os.sep}{self.module.partition('.')[0]}"
+        return self.project
 
 
 class Folders:
@@ -66,7 +77,8 @@ def place_of(path: Path, project: Path, folders: Folders) -> Place:
     Notebooks and Markdown are no modules; they import as if run in their folder.
     """
     if path.suffix not in (".py", ""):
-        return Place("__main__", False, tuple(dict.fromkeys(map(str, (path.parent, project, project / "src")))))
+        around = [path.parent, project, project / "src"]
+        return Place("__main__", False, tuple(dict.fromkeys(map(str, around))), str(project))
     is_package = path.stem == "__init__"
     parts = [] if is_package else [path.stem]
     top = path.parent
@@ -78,7 +90,7 @@ def place_of(path: Path, project: Path, folders: Folders) -> Place:
         if not all(map(str.isidentifier, parts)):
             parts = parts[-1:]
     roots = [top] if top.name in _INSTALLED else [top, project, project / "src"]
-    return Place(".".join(parts) or top.name, is_package, tuple(dict.fromkeys(map(str, roots))))
+    return Place(".".join(parts) or top.name, is_package, tuple(dict.fromkeys(map(str, roots))), str(project))
 
 
 class FactsStore:
@@ -90,6 +102,7 @@ class FactsStore:
         self._found: dict[tuple[tuple[str, ...], str], tuple[str, bool] | None] = {}
         self._bytes: dict[str, tuple[str, bytes] | None] = {}
         self._facts: dict[tuple[str, str], FileFacts] = {}
+        self._given: dict[str, GivenNames] = {}
         self.known: dict[str, str] = {}
 
     def find(self, roots: tuple[str, ...], module: str) -> tuple[str, bool] | None:
@@ -123,7 +136,9 @@ class FactsStore:
         return (f"{folder}{os.sep}{last}.py", False) if f"{last}.py" in files else None
 
     def digest(self, place: Place, module: str) -> str | None:
-        """What a module's facts are, in short; None where there is no such module."""
+        """What a module's facts are, in short; None where there is no such module. `.name`: whether it is given."""
+        if module.startswith(GIVEN):
+            return "given" if self.gives(place, module[len(GIVEN) :]) else None
         found = None if _is_foreign(place, module) else self.find(place.roots, module)
         read = self._read(found[0]) if found else None
         if found is None or read is None:
@@ -132,6 +147,13 @@ class FactsStore:
         if key not in self.known:
             self.known[key] = _digest(self.facts(place, module))
         return self.known[key]
+
+    def gives(self, place: Place, name: str) -> bool:
+        """Whether a file around a place gives a name to an object from outside."""
+        top = place.surroundings
+        if top not in self._given:
+            self._given[top] = GivenNames(top)
+        return name in self._given[top]
 
     def facts(self, place: Place, module: str) -> FileFacts:
         """A module's facts; empty where they cannot be read."""
@@ -184,6 +206,11 @@ class AskedFiles(Mapping[str, FileFacts]):
         if module not in self:
             raise KeyError(module)
         return self._store.facts(self._place, module)
+
+    def gives(self, name: str) -> bool:
+        """Whether a file of the project gives a name to an object from outside."""
+        self.asked.add(f"{GIVEN}{name}")
+        return self._store.gives(self._place, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(())

@@ -5,7 +5,8 @@ Reports `self.con1` in the methods of an `nn.Module`, where neither the class no
 set, register or declare such a name. Silent where a base is unknown, names are computed (`setattr`, `add_module`,
 `__getattr__`), `self` is handed to other code, an unknown decorator stands above the class, the class is abstract or
 has no `__init__` (a mixin), a subclass of the file has the name, the class or its file is called a base and no similar
-name is set, the file sets it on anything or names it in a string, or a `try` stands around the line.
+name is set, the file sets it on anything or names it in a string, another file of the project sets it on anything but
+`self` or names it in a string, or a `try` stands around the line.
 
 ## Why is this bad
 It raises AttributeError, but only when that line runs: a branch for evaluation or a second head may be reached hours
@@ -87,7 +88,7 @@ def check(_: cst.Module, ctx: Context) -> None:
         if name in instances.mentioned or _is_tried(use, ctx):
             continue
         seen.add((owner, name))
-        if name not in instances.below(owner):
+        if name not in instances.below(owner) and not ctx.classes.project.gives(name):
             _report(use, owner, known[owner], ctx)
 
 

@@ -17,7 +17,7 @@ from gradlint.semantics.class_facts import ClassFacts, read_class
 from gradlint.semantics.gradient_words import gradient_words, lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 _LONGEST_WAY: Final = 50  # re-exports of re-exports
@@ -41,15 +41,21 @@ class FileFacts:
     gradient_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def _never(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class ProjectIndex:
     """The files of a project by module name, as one of them sees the others.
 
-    `home` is the module that asks: what it defines itself is not looked for in the packages above it.
+    `home` is the module that asks: what it defines itself is not looked for in the packages above it. `gives` says
+    whether a file gives a name to an object from outside, as `model.temp = 1` does.
     """
 
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     home: str | None = None
+    gives: Callable[[str], bool] = _never
 
     @classmethod
     def of(cls, facts: Iterable[FileFacts]) -> ProjectIndex:

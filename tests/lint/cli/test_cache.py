@@ -225,3 +225,29 @@ def test_the_pool_works_where_processes_are_spawned(write: Write) -> None:
     direct = subprocess.run([sys.executable, "-m", "gradlint", *arguments], capture_output=True, check=False)
     assert (spawned.returncode, spawned.stderr) == (1, b"")
     assert spawned.stdout == direct.stdout
+
+
+UNSET = """\
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.fc(x) / self.temp
+"""
+
+
+def test_a_name_that_another_file_gives_is_asked_for_again_in_each_run(cli: Cli, write: Write) -> None:
+    """GRD708 is silent about what the project sets from outside; the file that does so is no import of the class's."""
+    write("pyproject.toml", "[tool.gradlint]\n")
+    write("pkg/net.py", UNSET)
+    asked = ("--select", "GRD708", "pkg/net.py", "--output-format", "json")
+    assert [each["line"] for each in json.loads(cli(*asked).out)] == [10]
+    other = write("tools/run.py", "from pkg.net import Net\nnet = Net()\nnet.temp = 2.0\n")
+    assert cli(*asked).out == "[]\n"
+    other.write_text("from pkg.net import Net\nnet = Net()\nprint(net.temp)\n")
+    assert [each["line"] for each in json.loads(cli(*asked).out)] == [10]
