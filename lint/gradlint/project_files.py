@@ -26,7 +26,7 @@ GIVEN: Final = "."  # before a name that was asked for instead of a module
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file stands: its dotted name, the folders in which its imports are looked for, the folder of its project."""
+    """Where a file stands: its dotted name, the folders its imports are looked for in, and that of its project."""
 
     module: str
     is_package: bool

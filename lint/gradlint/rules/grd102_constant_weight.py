@@ -60,11 +60,10 @@ def check(_: cst.Module, ctx: Context) -> None:
     """Look at every init call that fills a weight with one number."""
     if is_test_file(ctx):
         return
-    hidden, last = _places(ctx)
-    for call in ctx.reach.calls:
-        value = _constant(call, ctx)
-        if value is None or call.attribute != "weight" or _is_frozen(call, ctx):
-            continue
+    of_weights = [(call, _constant(call, ctx)) for call in ctx.reach.calls if call.attribute == "weight"]
+    filled = [(call, value) for call, value in of_weights if value is not None and not _is_frozen(call, ctx)]
+    hidden, last = _places(ctx) if filled else (set(), set())
+    for call, value in filled:
         layers = [link for link in ctx.reach.layers(call) if _is_several(link, ctx) and not _is_shared(link, ctx)]
         reached = bool(ctx.reach.layers(call))
         wanted = [link for link in layers if (link.node in hidden if value == 0 else link.node not in last)]
