@@ -26,12 +26,13 @@ GIVEN: Final = "."  # before a name that was asked for instead of a module
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file stands: its dotted name, the folders its imports are looked for in, and that of its project."""
+    """Where a file stands: its dotted name, the folders its imports are looked for in, its project, its path."""
 
     module: str
     is_package: bool
     roots: tuple[str, ...]
     project: str
+    path: str
 
     @cached_property
     def is_installed(self) -> bool:
@@ -78,7 +79,7 @@ def place_of(path: Path, project: Path, folders: Folders) -> Place:
     """
     if path.suffix not in (".py", ""):
         around = [path.parent, project, project / "src"]
-        return Place("__main__", False, tuple(dict.fromkeys(map(str, around))), str(project))
+        return Place("__main__", False, tuple(dict.fromkeys(map(str, around))), str(project), str(path))
     is_package = path.stem == "__init__"
     parts = [] if is_package else [path.stem]
     top = path.parent
@@ -90,7 +91,8 @@ def place_of(path: Path, project: Path, folders: Folders) -> Place:
         if not all(map(str.isidentifier, parts)):
             parts = parts[-1:]
     roots = [top] if top.name in _INSTALLED else [top, project, project / "src"]
-    return Place(".".join(parts) or top.name, is_package, tuple(dict.fromkeys(map(str, roots))), str(project))
+    module = ".".join(parts) or top.name
+    return Place(module, is_package, tuple(dict.fromkeys(map(str, roots))), str(project), str(path))
 
 
 class FactsStore:
@@ -149,11 +151,11 @@ class FactsStore:
         return self.known[key]
 
     def gives(self, place: Place, name: str) -> bool:
-        """Whether a file around a place gives a name to an object from outside."""
+        """Whether another file around a place gives a name to an object from outside."""
         top = place.surroundings
         if top not in self._given:
             self._given[top] = GivenNames(top)
-        return name in self._given[top]
+        return self._given[top].has(name, besides=place.path)
 
     def facts(self, place: Place, module: str) -> FileFacts:
         """A module's facts; empty where they cannot be read."""

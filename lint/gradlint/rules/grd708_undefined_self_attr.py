@@ -6,7 +6,7 @@ set, register or declare such a name. Silent where a base is unknown, names are 
 `__getattr__`), `self` is handed to other code, an unknown decorator stands above the class, the class is abstract or
 has no `__init__` (a mixin), a subclass of the file has the name, the class or its file is called a base and no similar
 name is set, the file sets it on anything or names it in a string, another file of the project sets it on anything but
-`self` or names it in a string, or a `try` stands around the line.
+`self` (a project of more than 10,000 files may), or a `try` stands around the line.
 
 ## Why is this bad
 It raises AttributeError, but only when that line runs: a branch for evaluation or a second head may be reached hours
