@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from types import ModuleType, UnionType
+from types import ModuleType
 from typing import Any, get_origin, get_type_hints
 
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.marker import Marker
 
+#: What no nn.Module can be. Of any other class the object may be one as well: a mixin, a protocol, a base class.
+NEVER = (type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, type)
 TAKES = "train takes an nn.Module, a class of one, or a function that returns one"
 
 
@@ -38,8 +40,9 @@ def refuse(name: str, target: Any) -> None:
         kind = "a generator" if inspect.isgeneratorfunction(called) else "an async function"
         raise UsageProblem(f"{name} is {kind}: {TAKES}")
     promised = _promised(called)
-    if promised is not None and not _may_be_model(promised):
-        raise UsageProblem(f"{name} returns {promised.__name__}, by its annotation: {TAKES}")
+    if isinstance(promised, type) and (promised in NEVER or issubclass(promised, torch.Tensor)):
+        said = "None" if promised is type(None) else promised.__name__
+        raise UsageProblem(f"{name} returns {said}, by its annotation: {TAKES}")
 
 
 def made(name: str, maker: Callable[..., Any], marker: Marker) -> Any:
@@ -63,23 +66,13 @@ def made(name: str, maker: Callable[..., Any], marker: Marker) -> Any:
     raise UsageProblem(f"{name} returned {_a(found)}: {TAKES}{hint}")
 
 
-def _promised(function: Callable[..., Any]) -> type | None:
-    """The class that a function is annotated to return; None where it says nothing that is a class."""
+def _promised(function: Callable[..., Any]) -> Any:
+    """What a function is annotated to return, without its parameters; None where it says nothing."""
     try:
         hint = get_type_hints(function).get("return")
     except Exception:  # noqa: BLE001  annotations are evaluated, and may name what exists for type checkers only
         return None
-    kind = get_origin(hint) or hint  # dict[str, float] is a dict; a union is nothing that can be told apart
-    return kind if isinstance(kind, type) and kind is not UnionType else None
-
-
-def _may_be_model(promised: type) -> bool:
-    import torch
-
-    try:
-        return issubclass(promised, torch.nn.Module) or issubclass(torch.nn.Module, promised)
-    except TypeError:  # a protocol, of which nobody knows
-        return True
+    return get_origin(hint) or hint  # dict[str, float] is a dict
 
 
 def _a(value: Any) -> str:

@@ -35,8 +35,39 @@ def stream():
 def script(steps: int = 1000) -> dict[str, float]:
     raise AssertionError("this must not run")
 
+def nobody(steps: int = 1000) -> None:
+    raise AssertionError("this must not run")
+
+def tensor() -> nn.Parameter:
+    raise AssertionError("this must not run")
+
+def layers() -> type[nn.Module]:
+    raise AssertionError("this must not run")
+
 def leaves():
     sys.exit(7)
+"""
+
+#: Annotations of functions that return a model, in a module that defines what they name.
+PROMISES = """
+import abc
+from typing import Any, Callable, Optional, Protocol, Union
+from torch import nn
+
+class Backbone(abc.ABC):
+    pass
+
+class Named(Protocol):
+    name: str
+
+class Mixin:
+    pass
+
+class Real(Backbone, Mixin, nn.Linear):
+    pass
+
+def make() -> PROMISED:
+    return Real(4, 3)
 """
 
 
@@ -98,6 +129,19 @@ def test_a_function_that_makes_models_on_fashion_mnist(command: Command, monkeyp
 
 
 @pytest.mark.parametrize(
+    "promised",
+    ["Any", "object", "Backbone", "Mixin", "Named", "Callable[..., Any]", "Union[Mixin, dict]", "Optional[Real]"],
+)
+def test_a_function_whose_annotation_leaves_a_model_possible_is_called(
+    command: Command, project: Path, promised: str
+) -> None:
+    (project / "shop" / "promises.py").write_text(PROMISES.replace("PROMISED", promised))
+    said = command("train", "shop.promises:make", "--input", "8,4", "--steps", "2")
+    assert said.code == 0, said.err
+    assert "trained 2 steps without a failure" in said.out
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["shop.layers:Linear", "--init", "6,3"], "the shape of 'input' is not known: give one --input for every"),
@@ -136,6 +180,9 @@ def test_a_function_that_makes_models_on_fashion_mnist(command: Command, monkeyp
         ),
         (["shop.targets:stream", "--input", "4"], "stream is a generator: train takes an nn.Module, a class of one, o"),
         (["shop.targets:script", "--input", "4"], "script returns dict, by its annotation: train takes an nn.Module, "),
+        (["shop.targets:nobody", "--input", "4"], "nobody returns None, by its annotation: train takes an nn.Module, "),
+        (["shop.targets:tensor", "--input", "4"], "tensor returns Parameter, by its annotation: train takes an nn.Mod"),
+        (["shop.targets:layers", "--input", "4"], "layers returns type, by its annotation: train takes an nn.Module, "),
         (["shop.targets:leaves", "--input", "4"], "shop.targets:leaves raised SystemExit: 7; it is called for the mod"),
         (["shop.program:model", "--input", "4"], "importing shop.program raised SystemExit: 2"),
     ],
