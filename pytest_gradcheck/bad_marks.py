@@ -23,11 +23,15 @@ class Refused(pytest.Collector):
     problem: BadMark
 
     @classmethod
-    def of(cls, collector: Any, name: str, target: Any, problem: BadMark) -> Refused:
-        """What takes the place of a thing of that name in a module or class."""
-        node: Refused = cls.from_parent(collector, name=name)
-        node.target, node.problem = target, problem
-        return node
+    def of(cls, collector: Any, name: str, target: Any, problem: BadMark) -> list[Refused]:
+        """What takes the place of a thing of that name in a module or class.
+
+        Its items may be asked for by `name[...]`, but which there would be is not known: each that is asked for fails.
+        """
+        nodes: list[Refused] = [cls.from_parent(collector, name=each) for each in _asked(collector, name) or [name]]
+        for node in nodes:
+            node.target, node.problem = target, problem
+        return nodes
 
     def collect(self) -> Iterator[pytest.Item]:
         """Fails with the mark's error.
@@ -55,6 +59,26 @@ class BadMarks:
             return (yield)
         except BadMark as problem:
             return Refused.of(collector, name, obj, problem)
+
+
+def _asked(collector: pytest.Collector, name: str) -> list[str]:
+    """The names of parametrized items of a thing, by which the command line asks for them."""
+    above = collector.listchain()
+    classes = [node.name for node in above if isinstance(node, pytest.Class)]
+    found = []
+    for argument in collector.config.args:
+        node_id, bracket, parameters = str(argument).partition("[")
+        path, *names = node_id.split("::")
+        if bracket and names == [*classes, name] and _is_file(collector, path):
+            found.append(f"{name}[{parameters}")
+    return list(dict.fromkeys(found))
+
+
+def _is_file(collector: pytest.Collector, path: str) -> bool:
+    """Whether a path of the command line, or with --pyargs a module's name, is the file that is collected."""
+    if collector.config.getoption("pyargs") and path.rpartition(".")[2] == collector.path.stem:
+        return True
+    return (collector.config.invocation_params.dir / path).resolve() == collector.path.resolve()
 
 
 def refusal(test: pytest.Item, mark: pytest.Mark, problem: UsageProblem) -> pytest.Collector.CollectError:

@@ -91,7 +91,7 @@ def layer_items(collector: Any, name: str, target: Any) -> list[LayerItem] | lis
     try:
         markers = [_read_of_layer(target, mark) for mark in own]
     except UsageProblem as problem:
-        return [_refused(collector, name, target, problem)]
+        return _refused(collector, name, target, problem)
     devices: list[str | None] = [*collector.config.stash[KEY].devices] or [None]
     items = []
     for label, marker in zip(labels(markers), markers, strict=True):
@@ -119,7 +119,7 @@ def nested_items(collector: Any, name: str, target: Any) -> list[LayerItem | Ref
             if isinstance(value, staticmethod):
                 said = f"gradcheck marks a static method: mark a function of the module, or the class {target.__name__}"
             problem = UsageProblem(f"{said} instead")
-            found.append(_refused(collector, full, _parts(value)[-1], problem))
+            found += _refused(collector, full, _parts(value)[-1], problem)
     return found
 
 
@@ -287,5 +287,5 @@ def _read_of_layer(target: Any, mark: pytest.Mark) -> Marker:
     return marker
 
 
-def _refused(collector: Any, name: str, target: Any, problem: UsageProblem) -> Refused:
+def _refused(collector: Any, name: str, target: Any, problem: UsageProblem) -> list[Refused]:
     return Refused.of(collector, name, target, BadMark(f"{collector.nodeid}::{name}: {problem}"))

@@ -71,6 +71,35 @@ def test_a_test_beside_it_runs_by_its_name(suite: Suite) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
+@pytest.mark.parametrize("place", ["a function", "a method", "a parameter", "a layer"])
+@pytest.mark.parametrize("parameters", [["[1]"], ["[a/b.py::c-2]"], ["[1]", "[2]"], ["", "[1]"]])
+def test_an_item_that_the_mark_would_make_is_asked_for(suite: Suite, place: str, parameters: list[str]) -> None:
+    source, node = PLACES[place]
+    asked = [node + each for each in parameters]
+    result = suite(source.format("epss=1e-4") + "\ndef test_plain(): pass\n", *asked, "test_it.py::test_plain")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"{node}: gradcheck has no argument 'epss'*", "", "test_it.py:*: UsageProblem"])
+    result.stderr.no_fnmatch_line("*not found*")
+    result.assert_outcomes(errors=sum("[" in each for each in parameters))
+
+
+def test_an_item_that_the_mark_would_make_is_asked_for_under_xdist(suite: Suite) -> None:
+    source, node = PLACES["a parameter"]
+    result = suite(source.format("epss=1e-4"), f"{node}[1]", "-n1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"{node}: gradcheck has no argument 'epss'*"])
+
+
+def test_the_same_item_of_another_file_is_asked_for(suite: Suite, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**{"other/test_it": "import pytest\n@pytest.mark.parametrize('a', [1])\ndef test_f(a): pass"})
+    pytester.path.joinpath("other/__init__.py").touch()  # two modules called test_it
+    source, _ = PLACES["a function"]
+    result = suite(source.format("epss=1e-4"), "test_it.py", "other/test_it.py::test_f[1]")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["ERROR test_it.py::test_f*"])
+    result.stdout.no_fnmatch_line("ERROR test_it.py::test_f[[]1]*")
+
+
 @pytest.mark.parametrize("lines", ["pytestmark = pytest.mark.{0}\n", "@pytest.mark.{0}\nclass TestC:\n"])
 @pytest.mark.parametrize("mark", ["gradcheck((3,), epss=1e-4)", "smoke_train(stepz=3)"])
 def test_a_mark_of_many_tests_is_refused_once(suite: Suite, lines: str, mark: str) -> None:
