@@ -67,6 +67,7 @@ def of_raising(context: Context) -> list[Finding]:
             if getattr(node, "_forward_cls", None) in observed:
                 node.register_prehook(_dense)
         pull([leaf.tensor for leaf in context.subject.leaves], outputs, context.cotangents)
+    watch.raised()
     return list(dict.fromkeys(watch.findings))
 
 
@@ -86,6 +87,7 @@ class _Contents(Watch):
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self._running: dict[int, tuple[FunctionClass, Any, Any, Sequence[Any]]] = {}
 
     def entered(self, function: FunctionClass, inputs: Sequence[Any]) -> list[tuple[Fingerprint, int] | None]:
         del function
@@ -106,12 +108,14 @@ class _Contents(Watch):
         ctx._gradcheck_contents = kept, fingerprints(kept)
 
     def called(self, function: FunctionClass, ctx: Any, cotangents: Sequence[Any]) -> Any:
-        del function
         saved = _saved(ctx)
-        return fingerprints(cotangents), saved, fingerprints(saved)
+        token = fingerprints(cotangents), saved, fingerprints(saved)
+        self._running[id(ctx)] = function, ctx, token, cotangents
+        return token
 
     def returned(self, function: FunctionClass, ctx: Any, token: Any, cotangents: Sequence[Any], found: Any) -> None:
         del found
+        self._running.pop(id(ctx), None)
         received, saved, contents = token
         start = f"the backward of {function.__name__} writes into"
         for position, (value, before) in enumerate(zip(cotangents, received, strict=True)):
@@ -133,6 +137,11 @@ class _Contents(Watch):
                     f"{start} a tensor that its forward kept: a second backward (retain_graph=True) finds other "
                     f"numbers",
                 )
+
+    def raised(self) -> None:
+        """Compares for each backward that was called and never returned."""
+        for function, ctx, token, cotangents in list(self._running.values()):
+            self.returned(function, ctx, token, cotangents, None)
 
     def note(self, severity: str, message: str) -> None:
         """Adds a finding."""

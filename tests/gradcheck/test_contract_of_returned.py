@@ -216,6 +216,29 @@ def test_a_mutation_leads_before_what_second_order_and_a_second_backward_make_of
     assert str(report).startswith(said), str(report)
 
 
+def _zeroes_what_it_saved(ctx: Any) -> None:
+    ctx.saved_tensors[0].data.zero_()
+
+
+@pytest.mark.parametrize("around", ["alone", "summed", "beside"])
+@pytest.mark.parametrize(
+    ("spoil", "into"),
+    [
+        (lambda ctx, g: _zeroes_what_it_saved(ctx), "an input of its forward"),
+        (lambda ctx, g: g.data.zero_(), "its incoming gradient 0"),
+    ],
+)
+def test_a_mutation_leads_where_the_backward_then_raises(spoil: Any, into: str, around: str) -> None:
+    def writes(ctx: Any, *grad: Any) -> Any:
+        spoil(ctx, grad[0])
+        raise ValueError("no such luck")
+
+    report = check_gradients(Within(rewritten(Swish, writes, "Writes"), around), torch.rand(3, 4) + 0.5)
+    assert [finding.kind for finding in report.findings] == ["mutation", "backward-raised"]
+    said = f"gradients of Within are WRONG: the backward of Writes writes into {into}: "
+    assert str(report).startswith(said), str(report)
+
+
 def test_a_backward_that_raises_without_writing_is_told_by_its_exception() -> None:
     def raises(ctx: Any, *grad: Any) -> Any:
         raise ValueError("no such luck")
