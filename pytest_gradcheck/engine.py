@@ -21,7 +21,7 @@ from pytest_gradcheck.subjects import tree
 from pytest_gradcheck.subjects.collective import Crowd
 from pytest_gradcheck.subjects.forward import FirstForwardRaised
 from pytest_gradcheck.subjects.meeting import meeting
-from pytest_gradcheck.subjects.prepare import prepared
+from pytest_gradcheck.subjects.prepare import listed, prepared
 from pytest_gradcheck.subjects.resolve import Resolved
 from pytest_gradcheck.subjects.resolve import resolve as resolve_subject
 from pytest_gradcheck.subjects.subject import Subject
@@ -67,6 +67,7 @@ def run(question: Question, options: Mapping[str, Any], *weaker: Mapping[str, An
     chosen_eps = any(layer.get("eps") is not None for layer in (options, *weaker))
     chosen_dtype = any(layer.get("dtype") is not None for layer in (options, *weaker))
     resolved = resolve_subject(question.subject)
+    question = replace(question, wrt=listed(question.wrt))  # read once for each dtype
     started = time.monotonic()
     with torch.inference_mode(False):
         report = _asked(question, resolved, settings, started, chosen_eps, chosen_dtype)
@@ -82,7 +83,8 @@ def _asked(
     except FirstForwardRaised as problem:
         failure = UsageProblem(str(problem))
         own = _own_dtype(question, resolved)
-        if chosen_dtype or own == settings.dtype:
+        a_warning = isinstance(problem.__cause__, Warning)  # raised by a filter: another dtype mends nothing
+        if chosen_dtype or own == settings.dtype or a_warning:
             raise failure from problem.__cause__
         narrow = replace(settings, dtype=own, eps=settings.eps if chosen_eps else DEFAULT_EPS[own])
         try:

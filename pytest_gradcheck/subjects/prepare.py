@@ -63,6 +63,11 @@ def prepared(
             torch.set_default_dtype(found_dtype)
 
 
+def listed(wrt: Any) -> Any:
+    """`wrt` in a form that can be read twice, as a generator cannot; one name alone stays a name."""
+    return list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, str) else wrt
+
+
 def _refuse(resolved: Resolved, inputs: Sequence[Any], kwargs: Any, wrt: Any) -> None:
     """Refuses what no check can answer, before anything is touched."""
     if not isinstance(kwargs, Mapping):
@@ -166,10 +171,19 @@ def _unseen(
 
 @contextmanager
 def _unwarned() -> Iterator[None]:
-    """Lets a run that only looks warn of nothing: the first real evaluation warns again, or raises under -W error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Lets a run that only looks warn of nothing: the first real evaluation warns again, or raises under -W error.
+
+    Torch's kernels say some warnings once in a process. While they are told to warn always, that one time is not used
+    up. Python code that remembers by itself what it has said (a flag, a cache around `warnings.warn`) stays silent.
+    """
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_warn_always(always)
 
 
 def _shares(tensors: Sequence[torch.Tensor], module: nn.Module | None) -> bool:

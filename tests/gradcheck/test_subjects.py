@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+import subprocess
+import sys
 import threading
 from collections import OrderedDict, namedtuple
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -64,6 +67,28 @@ def test_frozen_parameters_are_not_checked_unless_wrt_names_them() -> None:
     assert not layer.bias.requires_grad
 
 
+class Single(nn.Linear):
+    """Runs in its own precision only, so that a check asks twice."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.float32:
+            raise TypeError("float32 only")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear, Single])
+@pytest.mark.parametrize("wrt", [["weight"], ("weight",), {"weight"}, {"weight": 1}.keys(), iter(["weight"])])
+def test_wrt_may_be_any_iterable_of_names(layer: type[nn.Linear], wrt: Any) -> None:
+    wrt = iter(["weight"]) if isinstance(wrt, Iterator) else wrt  # parameters of a test are shared by its items
+    assert names(check_gradients(layer(3, 2), torch.randn(4, 3), wrt=wrt)) == ["weight"]
+
+
+def test_wrt_may_be_one_name_alone() -> None:
+    assert names(check_gradients(nn.Linear(3, 2), torch.randn(4, 3), wrt="weight")) == ["weight"]
+    with pytest.raises(UsageProblem, match="wrt is empty"):
+        check_gradients(nn.Linear(3, 2), torch.randn(4, 3), wrt=iter([]))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("wrt", "message"),
     [
@@ -97,6 +122,36 @@ def test_tied_weights_are_one_tensor_with_two_names() -> None:
     assert names(report) == ["input0", "encode.weight"]
     assert report.verdict is Verdict.GOOD
     assert names(check_gradients(Tied(), torch.randn(2, 3), wrt=["decode.weight"])) == ["decode.weight"]
+
+
+ONCE = """
+import torch, warnings
+from pytest_gradcheck import UsageProblem, check_gradients
+
+def padded(x):
+    return torch.nested.as_nested_tensor([x[:1], x]).to_padded_tensor(0.0)
+
+with warnings.catch_warnings(record=True) as recorded:
+    warnings.simplefilter(FILTER)
+    try:
+        print(check_gradients(padded, torch.randn(3, 2)).passed, torch.is_warn_always_enabled())
+    except UsageProblem as problem:
+        print(problem)
+print(*[f"warned of {warning.message}" for warning in recorded])
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("error", "padded raised UserWarning in its forward on (3, 2) in float64: The PyTorch API of nested tensors"),
+        ("always", "True False\nwarned of The PyTorch API of nested tensors is in prototype stage"),
+    ],
+)
+def test_a_warning_that_torch_says_once_in_a_process_is_not_used_up(told: str, said: str) -> None:
+    source = ONCE.replace("FILTER", repr(told))  # a process of its own: in this one it may have been said
+    ran = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith(said) and ran.stdout.count("The PyTorch API of nested tensors") == 1, ran.stdout
 
 
 @pytest.mark.filterwarnings("error")  # a checkpoint warns where no input requires a gradient: in a check, all do
