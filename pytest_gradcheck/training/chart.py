@@ -48,6 +48,7 @@ class Chart:
         updates: Plain SGD's largest relative update of every step whose gradients were all read.
         moves: The updates of other optimizers.
         samples: The close looks.
+        guessing: The loss of a classifier that knows nothing; infinite where the loss is not a classification's.
     """
 
     def __init__(self, named: Sequence[tuple[str, nn.Parameter]], limits: Limits) -> None:
@@ -60,6 +61,7 @@ class Chart:
         self.updates: list[Update] = []
         self.samples: list[HealthSample] = []
         self._first: float | None = None
+        self.guessing = math.inf
         self._small: set[str] = set()
         self._group: dict[str, int] = {}
         self._rates: dict[int, list[float]] = {}
@@ -123,8 +125,8 @@ class Chart:
         self._small |= set(small)  # one that has begun to grow passes little on for long
         still = sample.step >= _STILL and loss != 0
         found = rules.of_layers(sample.layers, self._limits, self._small, still)
-        if sample.step and rules.has_learned(loss, self._first):
-            found = rules.of_still(sample.layers) if still else iter(())
+        if sample.step and rules.has_learned(loss, self._first, self.guessing):
+            found = rules.of_learned(sample.layers, self._limits, still)
         self.note(replace(each, step=sample.step) for each in found)
 
     def note(self, symptoms: Iterable[Symptom]) -> None:

@@ -20,7 +20,7 @@ from pytest_gradcheck.training.lazy import materialise
 from pytest_gradcheck.training.numbers import norm_of, values_of
 from pytest_gradcheck.training.objective import Loss, class_count, forward, objective
 from pytest_gradcheck.training.plan import device_of
-from pytest_gradcheck.training.reach import cut_off, unreached
+from pytest_gradcheck.training.reach import reach, unreached
 from pytest_gradcheck.training.state import ModelState, seeded
 
 if TYPE_CHECKING:
@@ -99,9 +99,11 @@ class _Pass:
         lost = unreached(model, {id(item) for item in model.parameters() if item.grad is not None})
         classes = class_count(outputs, self._batch.targets) if self._loss is None else None
         small = [name for name, module, _ in seen if _starts_small(module)]
+        found = reach(model, lost, self._value)
         symptoms = (
             *rules.of_layers(layers, limits, small, still=self._stays(value, layers)),
-            *rules.of_cut_off(cut_off(model, lost, self._value)),
+            *rules.of_cut_off(found.cut_off),
+            *rules.of_fixed(found.fixed),
             *(rules.of_loss(value) if classes is None else ()),
             *rules.at_start(value, classes, *entries.facts(self._batch), limits),
         )

@@ -21,7 +21,7 @@ from pytest_gradcheck.training.objective import class_count, forward, objective
 from pytest_gradcheck.training.optimizers import set_rate
 from pytest_gradcheck.training.plan import unrepeatable
 from pytest_gradcheck.training.raising import raised
-from pytest_gradcheck.training.reach import cut_off
+from pytest_gradcheck.training.reach import reach
 from pytest_gradcheck.training.reader import Reader
 from pytest_gradcheck.training.replay import Replay, Root
 from pytest_gradcheck.training.sentinel import Look
@@ -121,7 +121,8 @@ class Loop:
         chart.note(rules.of_left_out(self._watching.left_out(), last))
         batch, lost = self.batch, self._watching.unreached()
         if batch is not None and not self.plan.team.notes:
-            chart.note(rules.of_cut_off(cut_off(self.model, lost, lambda: self._forward(batch, last))))
+            found = reach(self.model, lost, lambda: self._forward(batch, last), self._watching.budget)
+            chart.note((*rules.of_cut_off(found.cut_off), *rules.of_fixed(found.fixed)))
 
     def report(self, seed: int, seconds: float) -> TrainingReport:
         """What there is to say about this seed so far."""
@@ -206,6 +207,7 @@ class Loop:
         self.gradient_norm.append(reading.total)
         if step == 0:
             classes = self._classes if self.plan.loss is None else None
+            self._watching.chart.guessing = math.log(classes) if classes else math.inf
             self._watching.chart.note(rules.at_start(reading.loss, classes, *self._start, self.plan.limits))
         if reading.healthy:
             self._in_a_row = 0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _WINDOW = 10
 #: Share of the first loss below which a net has learned.
 _LEARNED = 0.5
+#: Decades by which parts of a net may differ in scale.
+_SCALES = 3.0
 #: Names that are shown of a list of parameters.
 _SHOWN = 3
 
@@ -59,12 +61,32 @@ def of_still(layers: Sequence[LayerFlow]) -> Iterator[Symptom]:
         yield Symptom("vanishing", weighted[0].module, said)
 
 
-def has_learned(loss: float, first: float) -> bool:
-    """Whether a loss lies so far below the first one that gradients plainly arrive.
+def of_learned(layers: Sequence[LayerFlow], limits: Limits, still: bool = True) -> Iterator[Symptom]:
+    """What layers show whose net has learned: units that died since are dead, whatever the loss was before.
 
-    Then small gradients, large activations and saturated outputs are what a net looks like that fits its batch.
+    Args:
+        layers: The layers.
+        limits: Where the lines are.
+        still: Whether a gradient that is exactly zero is one that stays so.
     """
-    return first >= 0 and loss <= _LEARNED * first
+    if still:
+        yield from of_still(layers)
+    for layer in layers:
+        yield from _of_dead(layer, limits)
+
+
+def has_learned(loss: float, first: float, guessing: float = math.inf) -> bool:
+    """Whether a loss lies so far below the first one, and below that of guessing, that gradients plainly arrive.
+
+    Then small gradients, large activations and saturated outputs are what a net looks like that fits its batch. A loss
+    that only came down to guessing may have died there.
+
+    Args:
+        loss: Of a step.
+        first: Of the first step.
+        guessing: Of a classifier that knows nothing; infinite where the loss is not a classification's.
+    """
+    return first >= 0 and loss <= _LEARNED * min(first, guessing)
 
 
 def at_start(loss: float, classes: int | None, largest: float, span: str, limits: Limits) -> Iterator[Symptom]:
@@ -128,6 +150,14 @@ def of_cut_off(names: Sequence[str]) -> Iterator[Symptom]:
         yield Symptom("detached", name, said + more + meant)
 
 
+def of_fixed(names: Sequence[str]) -> Iterator[Symptom]:
+    """Layers under no_grad that whatever is trained sees the batch through: a warning, because that may be meant."""
+    more = f"; so did {len(names) - 1} more" if len(names) > 1 else ""
+    for name in names[:1]:
+        said = f"it ran under no_grad{more}, and whatever is trained sees the batch only through that"
+        yield Symptom("detached", name, f"{said}; where it is meant, requires_grad_(False) says so", level="warning")
+
+
 def of_idle(optimizers: Sequence[tuple[str, Sequence[str]]], step: int) -> Iterator[Symptom]:
     """Optimizers, by name, of whose parameters none ever got a gradient."""
     for optimizer, names in optimizers:
@@ -175,15 +205,22 @@ def _steps(layers: Sequence[LayerFlow], quantity: str, small: Collection[str]) -
 
 
 def _steady(steps: Sequence[float], limit: float) -> bool:
-    """Whether a growth goes on without its largest step: two parts of different scale are no trend by depth."""
-    rest = sorted(steps)[:-1]
-    return bool(rest) and fmean(rest) > limit
+    """Whether a growth goes on without its largest step: two parts of different scale are no trend by depth.
+
+    Scales differ by so much; a step larger than that is a fault by itself.
+    """
+    *rest, largest = sorted(steps) or (0.0,)
+    return largest > _SCALES or (bool(rest) and fmean(rest) > limit)
 
 
 def _of_one(layer: LayerFlow, limits: Limits) -> Iterator[Symptom]:
+    yield from _of_dead(layer, limits)
+    if layer.saturated is not None and layer.saturated > limits.saturated:
+        yield Symptom("saturation", layer.module, f"{layer.saturated:.0%} of its values are saturated")
+
+
+def _of_dead(layer: LayerFlow, limits: Limits) -> Iterator[Symptom]:
     if layer.dead is not None and layer.dead > limits.dead:
         yield Symptom(
             "dead ReLU", layer.module, f"{layer.dead:.0%} of its units fire in under {limits.fires:.0%} of samples"
         )
-    if layer.saturated is not None and layer.saturated > limits.saturated:
-        yield Symptom("saturation", layer.module, f"{layer.saturated:.0%} of its values are saturated")

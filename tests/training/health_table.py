@@ -39,12 +39,12 @@ compares this page with what the command gives. Each threshold is a field of `Li
 
 | rule | broken when | thresholds |
 |---|---|---|
-| vanishing | gradient norms of weights shrink with depth towards the input, by a least-squares slope of log10 over layers, and do so without the largest step too; or those of the first layers are exactly zero, and stay so once what starts at zero has moved | `slope`, `span` |
+| vanishing | gradient norms of weights shrink with depth towards the input, by a least-squares slope of log10 over layers, and do so without the largest step too, if that is under 3 decades; or those of the first layers are exactly zero, and stay so once what starts at zero has moved | `slope`, `span` |
 | exploding | the same slope the other way, or a gradient or activation that is not finite | `slope`, `span` |
-| exploding activations | activations grow with depth towards the output, and do so without the largest step too | `slope`, `span` |
+| exploding activations | activations grow with depth towards the output, and do so without the largest step too, if that is under 3 decades | `slope`, `span` |
 | dead ReLU | too many units of a layer fire in too few samples; with under 16 samples and places only a layer that never fires | `fires`, `dead` |
 | saturation | too many values of a tanh or sigmoid layer lie where its derivative is nearly zero | `tanh`, `sigmoid`, `saturated` |
-| detached | the loss changes with a layer's output, but no gradient comes back to its weights; or (in a watched loop) to none that an optimizer holds | |
+| detached | the loss changes with a layer's output, but no gradient comes back to its weights; or (in a watched loop) to none that an optimizer holds; or (a warning) layers ran under no_grad, and whatever is trained sees the batch only through them | |
 | initial loss | the first cross entropy is far above that of guessing | `loss` |
 | input | the batch is not scaled, and neither is what the first layers with weights get of it | `input` |
 | learning rate | (in a run, plain SGD) rate times gradient norm over initial weight norm: a warning when large once, an error when large twice in a row; weights that start near zero are left out | `update_warn`, `update` |
@@ -53,9 +53,10 @@ compares this page with what the command gives. Each threshold is a field of `Li
 | collapse | (ends a run) the loss stays where guessing puts it, and most gradients are exactly zero; or it lies above, and no weight has any gradient | `below_guessing`, `above_guessing`, `zeros` |
 | underfit | (`overfit=True`) one batch could not be memorised | `memorised` |
 
-Once a run's loss has come down to half of its first value, gradients plainly arrive, and layers are asked only for
-gradients that are exactly zero. A collapse is judged without what is zero by design: rows of an embedding, features
-that no sample has, experts that no sample chose; and by weights alone where there are under 16 labels.
+Once a run's loss has come down to half of its first value (in `train_smoke` also to half of that of guessing), gradients
+plainly arrive, and layers are asked only for gradients that are exactly zero and for dead units. A collapse is judged
+without what is zero by design: rows of an embedding, features that no sample has, experts that no sample chose; and by
+weights alone where there are under 16 labels.
 """
 
 
