@@ -4,7 +4,8 @@
 Reports `total += loss`, `total += criterion(y, t)` and `losses.append(loss)` in a loop where what is added surely
 carries a graph: `backward()` is called of it in that loop (a warning), or a loss computed it from what a network gives,
 gradients are recorded and the sum is only printed, averaged and compared (an error: the activations are kept as well).
-Silent where the sum is differentiated, where the list is emptied in the loop, and under `no_grad`.
+Silent where the sum is differentiated, where the list is emptied in the loop, where the network or the sum runs under
+`no_grad`, and without `backward()` in a file that switches gradients of parameters off.
 
 Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
 d2l 1.0.3; 11 in 265 further packages of the index, all of them right.
@@ -59,6 +60,7 @@ from gradlint.semantics.evaluation import is_mode_call
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.reaching import reaching_value
 from gradlint.semantics.receiver_places import place_of
+from gradlint.semantics.switched_off import switched_off
 
 
 @checks(cst.Module)
@@ -69,8 +71,13 @@ def check(_: cst.Module, ctx: Context) -> None:
             continue
         if _has_backward(each, ctx):
             _report(each, Level.WARNING, "the graph", ctx)
-        elif is_only_shown(each, ctx.tree, ctx.names) and _carries(each.value, ctx):
+        elif is_only_shown(each, ctx.tree, ctx.names) and _carries(each.value, ctx) and not _freezes(ctx):
             _report(each, Level.ERROR, "the graph and all activations", ctx)
+
+
+def _freezes(ctx: Context) -> bool:
+    """Whether the file switches gradients of parameters off: then the network may record nothing."""
+    return next(switched_off(ctx.tree, ctx.names), None) is not None
 
 
 def _carries(value: cst.BaseExpression, ctx: Context) -> bool:
@@ -87,8 +94,10 @@ def _is_of_network(value: cst.BaseExpression | None, ctx: Context) -> bool:
     output = loss.input if loss is not None else None
     if isinstance(output, cst.Name):
         output = reaching_value(output, ctx.tree, ctx.names)
-    network = place_of(output.func, ctx.names, {}) if isinstance(output, cst.Call) else None
-    around = ctx.tree.enclosing(output, cst.FunctionDef) if output is not None else None
+    if not isinstance(output, cst.Call) or ctx.mode.at(output) is not Mode.ON:
+        return False
+    network = place_of(output.func, ctx.names, {})
+    around = ctx.tree.enclosing(output, cst.FunctionDef)
     modes = (
         call.func.value
         for call in ctx.tree.below(around or ctx.tree.module, cst.Call)

@@ -3,9 +3,9 @@
 ## What it does
 Reports functions and scripts that call `model.eval()` and then the model in a loop, outside of `torch.no_grad()` and
 `torch.inference_mode()`. Silent where the function, one of its callers or an unknown decorator or context may say
-otherwise, where anything in it may differentiate (attacks, penalties, attributions; in a script what follows in the
-same block, up to `model.train()`; in networks of atoms the forces), in test files, and where a framework is imported
-that evaluates without gradients by itself.
+otherwise, where anything in it may differentiate (attacks, penalties, attributions; in a script all that follows, up to
+`model.train()`; in networks of atoms the forces), in files that hold tests, and where a framework is imported that
+evaluates without gradients by itself.
 
 Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
 d2l 1.0.3; 13 in 265 further packages of the index, 12 of them right (the other's network records nothing by itself).
@@ -48,30 +48,32 @@ no fix: its loop would have to be indented.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from gradlint.model import Safety
 from gradlint.rule import Context, checks
-from gradlint.rules.test_files import is_test_file
 from gradlint.scopes import BindingKind
 from gradlint.semantics.evaluation import Evaluation, Evaluations
 from gradlint.semantics.grad_mode import Mode
+from gradlint.semantics.switched_off import switched_off
+from gradlint.semantics.toys import holds_tests
 from gradlint.walk import walk
 
 if TYPE_CHECKING:
     from gradlint.model import Fix
     from gradlint.scopes import Binding
 
-_DERIVED = re.compile(r"(?:^|_)(?:forces?|stress(?:es)?|virials?)$", re.IGNORECASE)
+_DERIVED = re.compile(r"(?:^|_)(?:forces|stress(?:es)?|virials?)$", re.IGNORECASE)
 _COLLECTING = frozenset({"append", "extend", "add", "update", "put", "insert", "setdefault"})
 
 
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every function and script that puts a network in evaluation mode."""
-    if ctx.loops.has_framework or is_test_file(ctx):
+    if ctx.loops.has_framework or holds_tests(ctx.tree):
         return
     seen: set[cst.CSTNode] = set()
     evaluations = Evaluations(ctx.tree, ctx.names, ctx.calls)
@@ -88,13 +90,23 @@ def check(_: cst.Module, ctx: Context) -> None:
 
 def _has_derived_outputs(ctx: Context) -> bool:
     """Whether the file speaks of forces or stresses: networks of atoms differentiate the energy to give them."""
-    return any(_DERIVED.search(node.value) for node in ctx.tree.nodes(cst.Name))
+    keywords = {id(given.keyword) for given in ctx.tree.nodes(cst.Arg)}  # `basicConfig(stress=...)` is no variable
+    named = (node.value for node in ctx.tree.nodes(cst.Name) if id(node) not in keywords)
+    keys = (each.value for each in ctx.tree.nodes(cst.Index))
+    read = (str(key.evaluated_value) for key in keys if isinstance(key, cst.SimpleString))
+    return any(map(_DERIVED.search, chain(named, read)))
 
 
 def _is_frozen(ctx: Context) -> bool:
     """Whether a script switches gradients of parameters off: then nothing may be recorded without `no_grad`."""
-    switches = (node for node in ctx.tree.nodes(cst.Attribute) if node.attr.value.startswith("requires_grad"))
-    return any(ctx.tree.enclosing(node, cst.FunctionDef, cst.ClassDef) is None for node in switches)
+    return any(_runs_in_script(switch, ctx) for switch in switched_off(ctx.tree, ctx.names))
+
+
+def _runs_in_script(node: cst.CSTNode, ctx: Context) -> bool:
+    """Whether a node stands at the top level of the file, or in a function that is called there."""
+    around = ctx.tree.enclosing(node, cst.FunctionDef, cst.ClassDef)
+    sites = ctx.calls.sites(around) if isinstance(around, cst.FunctionDef) else []
+    return around is None or any(ctx.tree.enclosing(site, cst.FunctionDef) is None for site in sites)
 
 
 def _report(each: Evaluation, ctx: Context) -> None:

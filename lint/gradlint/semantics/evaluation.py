@@ -65,24 +65,38 @@ class Evaluations:
             network = place_of(call.func.value, self._names, {})
             if network is None:
                 continue
-            code = (function,) if function is not None else self._below(call, network)
+            code = (function,) if function is not None else self._below(call, network, to_the_end=False)
             found = self._forward(function, code, network, call)
+            if function is None:
+                code = self._below(call, network, to_the_end=True)
             if found is not None:
                 yield Evaluation(function, code, *found, network, call)
 
-    def _below(self, eval_call: cst.Call, network: ReceiverPlace) -> tuple[cst.CSTNode, ...]:
-        """The statements of a script from `net.eval()` to the end of its block, or to what trains the network again."""
-        statement = self._tree.statement(eval_call)
-        block = self._tree.parent(statement) if statement is not None else None
-        if not isinstance(block, (cst.IndentedBlock, cst.Module)):
-            return ()
-        body = list(block.body)
+    def _below(self, eval_call: cst.Call, network: ReceiverPlace, *, to_the_end: bool) -> tuple[cst.CSTNode, ...]:
+        """The statements of a script from `net.eval()` on, up to what trains the network again.
+
+        To the end of its block, or of the file: what was computed under a `with` or `if` may be differentiated below.
+        """
         found: list[cst.CSTNode] = []
-        for below in body[body.index(statement) :]:  # type: ignore[arg-type]
-            if any(self._is_mode_of(call, "train", network) for call in self._tree.below(below, cst.Call)):
-                break
-            found.append(below)
+        child = self._tree.statement(eval_call)
+        for block in self._tree.ancestors(child) if child is not None else ():
+            if isinstance(block, (cst.IndentedBlock, cst.Module)):
+                body = list(block.body)
+                start = body.index(child) + bool(found)  # type: ignore[arg-type]
+                for below in body[start:]:
+                    if self._trains(below, network):
+                        return tuple(found)
+                    found.append(below)
+                if not to_the_end:
+                    break
+            child = block
         return tuple(found)
+
+    def _trains(self, statement: cst.CSTNode, network: ReceiverPlace) -> bool:
+        """Whether a statement calls `net.train()`; what functions that it defines do, they do not do here."""
+        defines = isinstance(statement, (cst.FunctionDef, cst.ClassDef))
+        calls = self._tree.below(statement, cst.Call) if not defines else ()
+        return any(self._is_mode_of(call, "train", network) for call in calls)
 
     def _forward(
         self, function: cst.FunctionDef | None, code: tuple[cst.CSTNode, ...], network: ReceiverPlace, after: cst.Call

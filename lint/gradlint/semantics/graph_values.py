@@ -89,6 +89,8 @@ class GraphValues:
         return self._is_parameter(value)
 
     def _call(self, call: cst.Call, seen: set[cst.CSTNode]) -> bool:
+        if self._mode.at(call) is not Mode.ON:
+            return False  # `with torch.no_grad(): y = net(x)`, whatever is computed of `y` outside
         if self._receivers.is_module(call.func) and not self._is_plain(call.func):
             return True
         values = [given.value for given in call.args if not given.star]
