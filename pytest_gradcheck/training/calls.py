@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.graph import Node
 from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_gradcheck.training.backtrace import between, nodes_behind
-from pytest_gradcheck.training.numbers import SANE, has_numbers, non_finite, total, values_of
+from pytest_gradcheck.training.numbers import SANE, has_numbers, non_finite, real_values, total, values_of
 from pytest_gradcheck.training.replay import Root
 
 #: Calls of one step that are kept: as many micro-batches can be run again.
@@ -30,7 +31,7 @@ class Call:
         kwargs: With which keyword arguments.
         outputs: The tensors that came out, cut off from the graph.
         grads: The gradient that each of them got, by its place.
-        nodes: What made them in the graph.
+        done: Whether it came to its end.
     """
 
     module: nn.Module
@@ -38,7 +39,18 @@ class Call:
     kwargs: dict[str, Any]
     outputs: list[torch.Tensor] = field(default_factory=list)
     grads: dict[int, torch.Tensor] = field(default_factory=dict)
-    nodes: set[torch.autograd.graph.Node] = field(default_factory=set)
+    done: bool = False
+
+
+class _Marked:
+    """The autograd nodes that made an output: marked in the graph itself, which lives no longer for it."""
+
+    def add(self, node: Node) -> None:
+        """Mark a node."""
+        node.metadata[self] = True  # type: ignore[index]
+
+    def __contains__(self, node: Any) -> bool:
+        return self in node.metadata
 
 
 class Calls:
@@ -52,6 +64,7 @@ class Calls:
     def __init__(self, model: nn.Module, begin: Callable[[], None]) -> None:
         self._begin, self._depth = begin, 0
         self._calls: deque[Call] = deque(maxlen=KEPT)
+        self._made, self._count = _Marked(), 0
         self.paused, self._stale, self._repeated = False, True, 0.0
         self._handles = []
         for module in (model, *model.children()):
@@ -65,7 +78,7 @@ class Calls:
         """Stop noting."""
         for handle in self._handles:
             handle.remove()
-        self._calls.clear()
+        self._clear()
 
     def stale(self) -> None:
         """A step was taken: the next call begins another one."""
@@ -84,15 +97,26 @@ class Calls:
 
     @property
     def spoilt(self) -> bool:
-        """Whether an output is not finite."""
-        return any(non_finite(values_of(output)) for call in self._calls for output in call.outputs)
+        """Whether an output holds a nan or +inf; what is masked out is -inf on purpose."""
+        outputs = (real_values(output) for call in self._calls for output in call.outputs)
+        return any(non_finite(torch.where(output == -math.inf, 0, output)) for output in outputs)
 
-    def made_of(self, roots: Sequence[torch.autograd.graph.Node]) -> list[str]:
+    @property
+    def complete(self) -> bool:
+        """Whether all calls of the step were kept."""
+        return self._count == len(self._calls)
+
+    @property
+    def raised(self) -> bool:
+        """Whether the last call ended with an error, or goes on."""
+        return bool(self._calls) and not self._calls[-1].done
+
+    def made_of(self, roots: Sequence[Node]) -> list[str]:
         """The operations that the loop computed its loss with from finite outputs of moderate size; else none."""
         outputs = [values_of(output) for call in self._calls for output in call.outputs]
         if not all(bool((output.abs() < SANE).all()) for output in outputs):
             return []
-        return between(roots, {node for call in self._calls for node in call.nodes})
+        return between(roots, self._made)
 
     def bad_gradient(self) -> str | None:
         """ "nan" or "inf" where a gradient that the loss sent into the model holds one."""
@@ -116,10 +140,13 @@ class Calls:
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._depth and not self.paused and torch.is_grad_enabled():
             if self._stale:
-                self._calls.clear()
+                self._clear()
                 self._stale = False
                 self._begin()
+            if _from_graph((*args, *kwargs.values())):
+                args, kwargs = tree_map(_cut, (args, kwargs))
             self._calls.append(Call(module, args, dict(kwargs)))
+            self._count += 1
         self._depth += 1
 
     def _after(self, module: nn.Module, _: Any, __: Any, output: Any) -> None:
@@ -127,12 +154,31 @@ class Calls:
         if self._depth or self.paused or not self._calls or self._calls[-1].module is not module:
             return
         call = self._calls[-1]
+        grads = call.grads  # a hook that held the call would keep its graph alive in a cycle
+        call.done = output is not None
         for place, tensor in enumerate(_tensors(output)):
             call.outputs.append(tensor.detach())
             if tensor.grad_fn is not None:
-                call.nodes.add(tensor.grad_fn)
+                self._made.add(tensor.grad_fn)
             if tensor.requires_grad:
-                tensor.register_hook(lambda grad, place=place: call.grads.__setitem__(place, grad))  # type: ignore[no-untyped-call]
+                tensor.register_hook(lambda grad, place=place: grads.__setitem__(place, grad.detach()))  # type: ignore[no-untyped-call]
+
+    def _clear(self) -> None:
+        for call in self._calls:
+            call.grads.clear()  # which hooks in a graph that the loop retains still hold
+        self._calls.clear()
+        self._count = 0
+
+
+def _from_graph(part: Any) -> bool:
+    """Whether a tensor in it was computed with a gradient: to keep it would keep what it was computed with."""
+    if isinstance(part, torch.Tensor):
+        return part.grad_fn is not None
+    if isinstance(part, dict):
+        part = part.values()
+    elif not isinstance(part, (list, tuple)):
+        return False
+    return any(map(_from_graph, part))
 
 
 def _cut(leaf: Any) -> Any:

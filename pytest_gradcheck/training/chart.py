@@ -55,7 +55,6 @@ class Chart:
         self._named, self._limits = named, limits
         self._rows: list[tuple[int, tuple[float, ...]]] = []
         self._initial: dict[str, float] = {}
-        self._sgd: set[str] = set()
         self.moves = Moves()
         self._found: dict[tuple[str, str | None, str], Symptom] = {}
         self.updates: list[Update] = []
@@ -63,8 +62,8 @@ class Chart:
         self._first: float | None = None
         self.guessing = math.inf
         self._small: set[str] = set()
-        self._group: dict[str, int] = {}
-        self._rates: dict[int, list[float]] = {}
+        self._groups: dict[int, dict[str, int]] = {}
+        self._rates: dict[int, tuple[int, list[float]]] = {}
 
     def begin(self, optimizer: torch.optim.Optimizer) -> None:
         """Note the norms of the weights that it moves; after the first forward, when lazy layers have theirs."""
@@ -77,20 +76,27 @@ class Chart:
             if norm > 0 and not near_zero(weight.shape, norm)
         }
         if type(optimizer) is torch.optim.SGD:
-            self._sgd |= {name for name, _ in weights}
             places = {id(item): place for place, group in enumerate(optimizer.param_groups) for item in group["params"]}
-            self._group |= {name: places[id(item)] for name, item in self._named if id(item) in places}
+            own = {name: places[id(item)] for name, item in self._named if id(item) in places}
+            self._groups[id(optimizer)] = {name: own[name] for name, _ in weights}
 
-    def watch_rates(self, step: int, optimizer: torch.optim.Optimizer) -> None:
-        """Called before the optimizer's step: note the rates of its groups, where there are several."""
-        if type(optimizer) is torch.optim.SGD and len(optimizer.param_groups) > 1:
-            self._rates[step] = [float(group["lr"]) for group in optimizer.param_groups]
-            self._rates = {each: self._rates[each] for each in list(self._rates)[-_LATE:]}
+    def watch_rates(self, step: int, optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
+        """Called before the optimizer's step: note the rates of its groups; none where they will come later."""
+        if type(optimizer) is torch.optim.SGD:
+            self._rates[step] = id(optimizer), rates
+            if len(self._rates) > _LATE:
+                del self._rates[next(iter(self._rates))]
+
+    def rates_came(self, step: int, rates: list[float]) -> None:
+        """Note the rates of a step that were not known before it."""
+        if step in self._rates:
+            self._rates[step] = self._rates[step][0], rates
 
     def watch_move(self, step: int, optimizer: torch.optim.Optimizer) -> None:
         """Called before the optimizer's step: have its update measured, where it is not known anyway."""
         if type(optimizer) is not torch.optim.SGD:
-            self.moves.take(step, float(optimizer.param_groups[0]["lr"]), self._weights(optimizer))
+            rate = optimizer.param_groups[0]["lr"]  # on an accelerator it is read when all is over
+            self.moves.take(step, rate.clone() if isinstance(rate, torch.Tensor) else rate, self._weights(optimizer))
 
     def _weights(self, optimizer: torch.optim.Optimizer) -> Named:
         moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
@@ -102,14 +108,15 @@ class Chart:
         if len(self._rows) > _ROWS:
             self._rows = self._rows[::2]
         shrunk = min(1.0, clip / reading.total) if clip is not None and reading.total > 0 else 1.0
-        norms = reading.norms
-        weights = ((name, norm) for name, norm in self._initial.items() if name in norms and name in self._sgd)
-        rates = self._rates.pop(reading.step, None)
-        own = {name: rates[self._group[name]] if rates else rate for name in self._sgd}
-        ratios = ((own[name] * shrunk * norms[name] / norm, name) for name, norm in weights)
-        ratio, name = max(ratios, default=(0.0, ""))
-        if name:
-            self.updates.append(Update(reading.step, name, ratio, own[name]))
+        key, rates = self._rates.pop(reading.step, (0, []))
+        initial, norms, groups = self._initial, reading.norms, self._groups.get(key, {})
+        names = [name for name in groups if name in norms and name in initial]
+        # a group may have been taken away since
+        own = [rates[groups[name]] if groups[name] < len(rates) else rate for name in names]
+        ratios = [rate * shrunk * norms[name] / initial[name] for name, rate in zip(names, own, strict=True)]
+        if ratios:
+            largest = max(range(len(ratios)), key=ratios.__getitem__)
+            self.updates.append(Update(reading.step, names[largest], ratios[largest], own[largest]))
             self.note(rules.of_updates(self.updates[-2:], self._limits))
 
     def add_sample(self, sample: HealthSample, loss: float, small: Collection[str] = ()) -> None:

@@ -27,16 +27,16 @@ class Moves:
     """
 
     def __init__(self) -> None:
-        self._waiting: tuple[int, float, Named, list[torch.Tensor]] | None = None
-        self._measured: list[tuple[int, float, Sequence[str], torch.Tensor]] = []
+        self._waiting: tuple[int, float | torch.Tensor, Named, list[torch.Tensor]] | None = None
+        self._measured: list[tuple[int, float | torch.Tensor, Sequence[str], torch.Tensor]] = []
 
     @property
     def waiting(self) -> bool:
         """Whether a step's copies are held."""
         return self._waiting is not None
 
-    def take(self, step: int, rate: float, weights: Named) -> None:
-        """Called before an optimizer's step: notes where the weights are."""
+    def take(self, step: int, rate: float | torch.Tensor, weights: Named) -> None:
+        """Called before an optimizer's step: notes where the weights are, and a rate that nothing else changes."""
         room, small = _MOST, []
         for name, weight in weights:
             if weight.numel() <= room and weight.layout is torch.strided:
@@ -62,4 +62,4 @@ class Moves:
             ratios = [(norm / initial[name], name) for name, norm in pairs if name in initial and 0 < norm < math.inf]
             if ratios:
                 ratio, name = max(ratios)
-                yield Update(step, name, ratio, rate)
+                yield Update(step, name, ratio, float(rate))

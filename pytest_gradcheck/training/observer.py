@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
+import unittest
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,13 @@ from pytest_gradcheck.errors import TrainingFailure
 from pytest_gradcheck.model.training import Failure, TrainingReport
 from pytest_gradcheck.training import rules
 from pytest_gradcheck.training.blame import bad_parameter, blame, input_facts, seen_late
-from pytest_gradcheck.training.calls import Calls
+from pytest_gradcheck.training.calls import KEPT, Calls
 from pytest_gradcheck.training.cause import Scene, explain
 from pytest_gradcheck.training.feed import Batch
 from pytest_gradcheck.training.inquest import inquire
-from pytest_gradcheck.training.numbers import total
+from pytest_gradcheck.training.numbers import real_values, values_of
 from pytest_gradcheck.training.raising import raised
-from pytest_gradcheck.training.reach import cut_off
+from pytest_gradcheck.training.reach import Reach, reach
 from pytest_gradcheck.training.sentinel import Look
 from pytest_gradcheck.training.state import StepState
 from pytest_gradcheck.training.watching import Watching
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Steps in a row that a GradScaler may skip: from its start at 65536 that leaves a scale of 256.
 SKIPS = 8
+#: What errors speak of that have another reason than a number.
+_FORM = re.compile(r"\b(shapes?|sizes?|dim(ension)?s?|index|d?types?|devices?|memory)\b", re.IGNORECASE)
 
 
 class Observer:
@@ -60,6 +64,7 @@ class Observer:
         share: float | None,
         reader: Reader | None,
         stop: bool,
+        given: Sequence[torch.optim.Optimizer] = (),
     ) -> None:
         self.loss: list[float] = []
         self.gradient_norm: list[float] = []
@@ -67,6 +72,7 @@ class Observer:
         self.failure: Failure | None = None
         self.skipped = self._in_a_row = self.steps = 0
         self._model, self._scaler, self._limits, self._stop = model, scaler, limits, stop
+        self._given = given
         self._watching = Watching(model, share, limits, reader, least=Look.THIN)
         self._state = StepState(model)
         self._state.take()
@@ -109,9 +115,10 @@ class Observer:
 
     def saw_backward(self, loss: torch.Tensor) -> None:
         """Note what backward is called on."""
-        if loss.numel() == 1:
+        if loss.numel() == 1 and self.failure is None:
             self._losses.append(loss.detach().reshape(()))
             self._roots += [] if loss.grad_fn is None else [loss.grad_fn]
+            del self._roots[:-KEPT]
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients that an optimizer is about to use.
@@ -147,11 +154,10 @@ class Observer:
         Raises:
             TrainingFailure: As `before_step`.
         """
-        self._judge(self._watching.sentinel.rest())
+        self._judge(self._watching.rest())
         self._watching.chart.note(rules.at_end(self.loss, self._limits))
-        self._watching.chart.note(rules.of_idle(self._watching.idle() if self.failure is None else [], self.steps - 1))
-        self._watching.chart.note(rules.of_left_out(self._watching.left_out(), self.steps - 1))
-        self._watching.chart.note(rules.of_cut_off(self._cut_off()))
+        if self.failure is None:
+            self._look_for_loose_ends()
         bad = bad_parameter(self._model) if self.failure is None and self.steps else None
         if bad:
             name, kind = bad
@@ -166,11 +172,13 @@ class Observer:
         """
         if self.failure is not None or not len(self._calls) or self._watching.sentinel.late or _in_company():
             return
+        spoilt = self._calls.spoilt
+        if isinstance(error, unittest.SkipTest) or not (spoilt or self._calls.raised):
+            return
         with self._put_back():
             batch = Batch(tuple(self._calls.inputs), None)
-            found = raised(
-                error, self.steps, batch, self._model, self._state, self._calls.again, self._calls.spoilt
-            )  # fmt: skip
+            over = spoilt and _may_be_over_numbers(error)
+            found = raised(error, self.steps, batch, self._model, self._state, self._calls.again, over)
         if found is not None:
             self.loss.append(math.nan)
             self.gradient_norm.append(math.nan)
@@ -180,18 +188,34 @@ class Observer:
         """Stop watching."""
         self._calls.close()
         self._watching.stop()
+        self._let_go()
 
-    def _cut_off(self) -> list[str]:
+    def _let_go(self) -> None:
+        """Hold no graph any longer."""
+        self._losses, self._roots, self._graphs = [], [], []
+
+    def _look_for_loose_ends(self) -> None:
+        """Note what is not trained though it was meant to be: given to no optimizer, or cut off from the loss."""
+        chart, last = self._watching.chart, self.steps - 1
+        chart.note(rules.of_idle(self._watching.idle(), last))
+        chart.note(rules.of_left_out(self._watching.left_out(self._given), last))
+        found = self._detached()
+        chart.note((*rules.of_cut_off(found.cut_off), *rules.of_fixed(found.fixed)))
+
+    def _detached(self) -> Reach:
         """Layers that no gradient reached, although outputs that got one depend on them."""
-        asked = self.failure is None and len(self._calls) > 0 and not _in_company()
-        lost = self._watching.unreached() if asked else []
+        lost = self._watching.unreached() if len(self._calls) and not _in_company() else []
+        if not lost:
+            return Reach([], [])  # and nothing is run, nor written to
 
         def outputs() -> torch.Tensor:
-            roots = [root for root in self._calls.again() if root.grad is not None and bool(root.grad.any())]
-            return torch.stack([torch.tensor(total(root.tensor)) for root in roots]).sum()
+            """What the loss becomes with these outputs, to first order: their plain sum is constant after a softmax."""
+            roots = [(root.tensor, root.grad) for root in self._calls.again() if root.grad is not None]
+            weighted = [_product(tensor, grad) for tensor, grad in roots if bool(values_of(grad).any())]
+            return torch.stack(weighted).sum()
 
         with self._put_back():
-            return cut_off(self._model, lost, outputs)
+            return reach(self._model, lost, outputs, self._watching.budget)
 
     def _begin(self) -> None:
         if self.failure is None:
@@ -204,11 +228,15 @@ class Observer:
         readings = self._watching.after(self.steps, loss, optimizer)
         self._graphs = self._roots
         self._advance(optimizer)
-        self._judge(readings)
-        self._graphs = []  # or a loop that retains its graphs would hold two
+        try:
+            self._judge(readings)
+        finally:
+            self._graphs = []  # or a loop that retains its graphs would hold two
 
     def _advance(self, optimizer: torch.optim.Optimizer) -> None:
-        self.learning_rate.append(float(optimizer.param_groups[0]["lr"]))
+        rate = optimizer.param_groups[0]["lr"]
+        comes = self._watching.sentinel.late and isinstance(rate, torch.Tensor)
+        self.learning_rate.append(math.nan if comes else float(rate))
         self._names[type(optimizer).__name__] = None
         self._calls.stale()
         self._losses, self._roots = [], []
@@ -227,6 +255,8 @@ class Observer:
                 return
             self.loss.append(math.nan if self._last is None else reading.loss)
             self.gradient_norm.append(reading.total)
+            if reading.rate is not None:
+                self.learning_rate[reading.step] = reading.rate
             if reading.healthy:
                 self._watching.note(reading, self.learning_rate[reading.step])
             elif self._watching.sentinel.late:
@@ -237,23 +267,27 @@ class Observer:
     def _fail(self, failure: Failure) -> None:
         self.failure = failure
         self._watching.stop()
+        self._calls.close()
+        self._let_go()
         if self._stop:
             report = self.report()
             raise TrainingFailure(str(report), report)
 
     def _explained(self, reading: Reading) -> Failure:
         batch = Batch(tuple(self._calls.inputs), None)
+        alone = not (_in_company() and _waits_for_others(self._model))
         with self._put_back():
-            failure = blame(reading.step, reading, batch, self._model, self._state, self._calls.again)
+            again = self._calls.again if alone else lambda: None
+            failure = blame(reading.step, reading, batch, self._model, self._state, again)
         if failure.quantity not in {"loss", "gradient"} or not len(self._calls):
             return self._caused(failure)
-        loss_of = self._calls.made_of(self._graphs)
+        loss_of = self._calls.made_of(self._graphs) if self._calls.complete else []
         kind = self._calls.bad_gradient() if failure.phase == "backward" else None
         if kind:
             said = f"the gradient that the loss sent back into the model is already {kind}: its derivative is to blame"
             failure = replace(failure, module=None, evidence=(*failure.evidence, said))
             return self._caused(failure, loss_of=loss_of)
-        return self._repeated(failure, loss_of)
+        return self._repeated(failure, loss_of) if alone else self._caused(failure, loss_of=loss_of)
 
     def _repeated(self, failure: Failure, loss_of: Sequence[str]) -> Failure:
         """The failure with what running the step's calls again shows; the loop's model and generators stay."""
@@ -261,7 +295,10 @@ class Observer:
             sharpened, seen = inquire(failure, math.nan, self._model, self._state, self._calls.again)
         if seen and failure.phase == "forward" and seen.forward is None and math.isfinite(seen.loss):
             said = "the outputs of the model are finite: what the loop computes from them is to blame"
-            sharpened = replace(failure, module=None, reproduced=self._calls.same, evidence=(said,))
+            if not self._calls.complete:
+                said = f"of the step's forward calls the last {KEPT} were kept: run again, their outputs are finite"
+            same = self._calls.same and self._calls.complete
+            sharpened = replace(failure, module=None, reproduced=same, evidence=(said,))
             return self._caused(sharpened, seen, loss_of)
         if seen and sharpened.op:
             sharpened = replace(sharpened, reproduced=self._calls.same)
@@ -270,7 +307,7 @@ class Observer:
     @contextlib.contextmanager
     def _put_back(self) -> Iterator[None]:
         """Run calls again without noting them, and leave the model, its gradients and the generators."""
-        now, grads = StepState(self._model), [(item, item.grad) for item in self._model.parameters()]
+        now, grads = StepState(self._model, whole=True), [(item, item.grad) for item in self._model.parameters()]
         now.take()
         self._calls.paused = True
         try:
@@ -287,6 +324,24 @@ class Observer:
         largest, span = input_facts(Batch(tuple(self._calls.inputs), None))
         warning = chart.health(0.0).warning
         return explain(Scene(failure, seen, largest, span, chart.updates, None, self._limits, warning, loss_of))
+
+
+def _product(tensor: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    """The sum of products of an output's numbers with those of its gradient, in double precision."""
+    numbers, weights = real_values(tensor).double(), real_values(grad).double()
+    return (numbers * weights).sum() if numbers.shape == weights.shape else numbers.sum()
+
+
+def _may_be_over_numbers(error: Exception) -> bool:
+    """Whether a number may have raised it: not a key that is missing, a failed assertion, or a shape that is wrong."""
+    return isinstance(error, (RuntimeError, ValueError, ArithmeticError)) and not _FORM.search(str(error))
+
+
+def _waits_for_others(model: nn.Module) -> bool:
+    """Whether a forward of this model talks to other ranks, which may have nothing to run again."""
+    kinds = {base for module in model.modules() for base in type(module).__mro__}
+    parallel = any(kind.__module__.startswith(("torch.distributed", "torch.nn.parallel")) for kind in kinds)
+    return parallel or nn.SyncBatchNorm in kinds
 
 
 def _in_company() -> bool:

@@ -88,7 +88,7 @@ def reach(
     """
     if not names:
         return Reach([], [])
-    state = StepState(model)
+    state = StepState(model, whole=True)
     state.take()
     try:
         return _Search(model, names, loss, budget, state).result()

@@ -36,6 +36,7 @@ class Reading:
         step: The step.
         full: Whether every gradient was read.
         extra: Numbers that were sent along.
+        rate: The learning rate, where it was sent along because reading it at once would have waited for the device.
     """
 
     loss: float
@@ -44,6 +45,7 @@ class Reading:
     step: int = 0
     full: bool = True
     extra: torch.Tensor | None = field(default=None, compare=False)
+    rate: float | None = None
 
     @property
     def total(self) -> float:

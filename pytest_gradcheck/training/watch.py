@@ -66,7 +66,9 @@ def watch(
         if not any(id(item) in own for group in each.param_groups for item in group["params"]):
             raise UsageProblem(f"the optimizer {type(each).__name__} holds none of the model's parameters")
     reader = None if late is None else LateReader() if late else Reader()
-    observer = Observer(model, scaler, Limits() if limits is None else limits, max_overhead, reader, stop)
+    observer = Observer(
+        model, scaler, Limits() if limits is None else limits, max_overhead, reader, stop, tuple(given or ())
+    )
     with Hooks(observer, model, given, scaler):
         try:
             yield observer

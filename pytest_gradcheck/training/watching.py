@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import torch
 
 from pytest_gradcheck.training.budget import GRACE, Budget
 from pytest_gradcheck.training.chart import Chart
@@ -12,7 +15,8 @@ from pytest_gradcheck.training.sampling import Gathered, Sampler
 from pytest_gradcheck.training.sentinel import Look, Named, Reading, Sentinel
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Collection
+
     from torch import nn
 
     from pytest_gradcheck.model.limits import Limits
@@ -62,6 +66,8 @@ class Watching:
         self._model, self._looked = model, set[int]()
         self._optimizers: dict[int, str] = {}
         self._reached: dict[int, tuple[str, torch.Tensor, int]] = {}
+        self._unreached = list(self.named)
+        self._sent: dict[int, int] = {}
 
     def before(self, step: int, last: bool = False) -> Look:
         """Called before a step's forward: looks closely at steps 0, 1, 2, and where allowed at 4, 8 ... and the last.
@@ -84,12 +90,11 @@ class Watching:
                     id(parameter) for group in optimizer.param_groups for parameter in group["params"]
                 }
                 self.chart.begin(optimizer)
-        self.chart.watch_rates(step, optimizer)
         if self._open or id(optimizer) not in self._optimizers:
             self._optimizers[id(optimizer)] = type(optimizer).__name__
-            reached = ((name, item) for name, item in self.named if item.grad is not None)
             self._looked |= self._moved[id(optimizer)]
-            self._reached |= {id(item): (name, item, item._version) for name, item in reached}
+            self._unreached = list(self.named)  # since when they were moved by nobody is asked from here on
+        self._note_reached()
         grads = self._grads(self._moved[id(optimizer)]) if self._how else []
         gathered = None
         if self._open:
@@ -99,23 +104,29 @@ class Watching:
                 self._open = False
             with self._closely.charge("copying"):
                 self.chart.watch_move(step, optimizer)
-        extra = gathered.values if gathered else None
-        return self.sentinel.look(step, loss, grads, extra, self._how)
+        extra = self._with_rates(step, optimizer, gathered.values if gathered else None)
+        return [self._received(each) for each in self.sentinel.look(step, loss, grads, extra, self._how)]
+
+    def rest(self) -> list[Reading]:
+        """The readings that have not been given yet."""
+        return [self._received(each) for each in self.sentinel.rest()]
 
     def note(self, reading: Reading, rate: float, clip: float | None = None) -> None:
         """Add a healthy reading to the chart."""
+        reading = self._received(reading)
         if not reading.full:
             return
         gathered = self._gathered.pop(reading.step, None)
         with self.budget.charge("chart"):
-            self.chart.add(reading, rate, clip)
+            self.chart.add(reading, rate if reading.rate is None else reading.rate, clip)
         if gathered and reading.extra is not None:
             with self._closely.charge("charting"):
                 sample = gathered.sample(reading)
                 self.chart.add_sample(sample, reading.loss, gathered.small(sample))
 
     def unreached(self) -> list[str]:
-        """Layers that an optimizer moves and that got no gradient in any step that was looked at closely."""
+        """Layers that an optimizer moves and that got no gradient in any step."""
+        self._note_reached()
         return unreached(self._model, self._reached, self._looked)
 
     def idle(self) -> list[tuple[str, list[str]]]:
@@ -124,9 +135,14 @@ class Watching:
         idle = ((name, keys) for name, keys in held if not keys & set(self._reached))
         return [(name, [each for each, item in self.named if id(item) in keys]) for name, keys in idle]
 
-    def left_out(self) -> list[str]:
-        """Parameters that got gradients, which no optimizer holds and nothing has moved since."""
-        held = set().union(*self._moved.values())
+    def left_out(self, given: Collection[torch.optim.Optimizer] = ()) -> list[str]:
+        """Parameters that got gradients, which no optimizer holds and nothing has moved since.
+
+        Args:
+            given: Optimizers that are known besides those that have stepped.
+        """
+        held = {id(item) for optimizer in given for group in optimizer.param_groups for item in group["params"]}
+        held = held.union(*self._moved.values())
         return [name for key, (name, item, was) in self._reached.items() if key not in held and item._version == was]
 
     def stop(self) -> None:
@@ -139,6 +155,36 @@ class Watching:
         if self.chart.moves.waiting:
             with self._closely.charge("moves"):
                 self.chart.moves.measure()
+
+    def _note_reached(self) -> None:
+        """Ask which of the parameters that never had a gradient have one now."""
+        if self._unreached:
+            found = ((name, item) for name, item in self._unreached if item.grad is not None)
+            self._reached |= {id(item): (name, item, item._version) for name, item in found}
+            self._unreached = [(name, item) for name, item in self._unreached if id(item) not in self._reached]
+
+    def _with_rates(
+        self, step: int, optimizer: torch.optim.Optimizer, extra: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """What is sent along, and with it the rates that lie on a device for which no step may wait."""
+        rates = [group["lr"] for group in optimizer.param_groups]
+        if not (self.sentinel.late and any(isinstance(rate, torch.Tensor) for rate in rates)):
+            self.chart.watch_rates(step, optimizer, list(map(float, rates)))
+            return extra
+        self.chart.watch_rates(step, optimizer, [])
+        home = self.named[0][1].device
+        sent = [torch.as_tensor(rate, dtype=torch.float32, device=home).detach().reshape(()) for rate in rates]
+        self._sent[step] = len(rates)
+        return torch.stack(sent) if extra is None else torch.cat([extra.to(home), torch.stack(sent)])
+
+    def _received(self, reading: Reading) -> Reading:
+        """The reading with the rates that came with it, which the chart is told of."""
+        count = self._sent.pop(reading.step, 0)
+        if not count or reading.extra is None:
+            return reading
+        rates, extra = reading.extra[-count:].tolist(), reading.extra[:-count]
+        self.chart.rates_came(reading.step, rates)
+        return replace(reading, extra=extra, rate=rates[0])
 
     def _grads(self, moved: set[int]) -> Named:
         """The gradients of these parameters that there are, by name."""
