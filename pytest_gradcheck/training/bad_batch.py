@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from pytest_gradcheck.subjects.tree import tensors
-from pytest_gradcheck.training.numbers import has_numbers, is_mask, non_finite, values_of
+from pytest_gradcheck.training.numbers import has_numbers, masks_among, non_finite, values_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_gradcheck.training.feed import Batch
 
 #: Samples that are named; of more the number is said.
@@ -19,13 +22,27 @@ _NAMED = 5
 def bad_batch(batch: Batch) -> tuple[str, str, tuple[str, ...]] | None:
     """The side of a batch that is not finite, "nan" or "inf", and a sentence a bad tensor; None for a good batch."""
     for side, part in (("inputs", batch.inputs), ("targets", batch.targets)):
-        held = [(name, tensor) for name, tensor in tensors(part, side) if _numbers(tensor)]
+        everything = list(tensors_of(part, side))
+        masks = masks_among(tensor for _, tensor in everything) if side == "inputs" else set()
+        kept = [item for place, item in enumerate(everything) if place not in masks]
+        held = [(name, tensor) for name, tensor in kept if has_numbers(tensor)]
         bad = [(name, tensor, kind) for name, tensor in held if (kind := non_finite(values_of(tensor)))]
         if bad:
             # A tensor that is alone needs no path: `watch` keeps the arguments of each call.
             said = [where(name if len(held) > 1 else side, tensor) for name, tensor, _ in bad]
             return side, min((kind for *_, kind in bad), key=("nan", "inf").index), tuple(said)
     return None
+
+
+def tensors_of(part: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor in a part of a batch, with its breadcrumb; in containers that only pytree knows, with its place."""
+    seen = set()
+    for crumb, tensor in tensors(part, name):
+        seen.add(id(tensor))
+        yield crumb, tensor
+    for place, leaf in enumerate(tree_leaves(part)):
+        if isinstance(leaf, torch.Tensor) and id(leaf) not in seen:
+            yield f"{name}[{place}]", leaf
 
 
 def where(name: str, tensor: torch.Tensor) -> str:
@@ -42,7 +59,3 @@ def where(name: str, tensor: torch.Tensor) -> str:
         return f"{name}[{samples[0]}] of the batch (sample {samples[0]} of {len(tensor)}): {number} {of}"
     named = ", ".join(map(str, samples[:_NAMED])) + (", ..." if len(samples) > _NAMED else "")
     return f"{name} of the batch: {number} of {tensor.numel():,}, in {len(samples)} of {len(tensor)} samples ({named})"
-
-
-def _numbers(tensor: torch.Tensor) -> bool:
-    return has_numbers(tensor) and not is_mask(values_of(tensor))

@@ -10,13 +10,14 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from pytest_gradcheck.model.training import Failure
-from pytest_gradcheck.training.bad_batch import bad_batch
-from pytest_gradcheck.training.numbers import has_numbers, is_mask, non_finite, real_values
+from pytest_gradcheck.training.bad_batch import bad_batch, tensors_of
+from pytest_gradcheck.training.numbers import has_numbers, masks_among, non_finite, real_values
+from pytest_gradcheck.training.replay import Root
 from pytest_gradcheck.training.sentinel import Reading, tensor_norms
 from pytest_gradcheck.training.trace import ForwardTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from torch import nn
 
@@ -100,18 +101,25 @@ def _bad_buffer(model: nn.Module, state: StepState) -> tuple[str, str] | None:
 
 
 def _spoils(state: StepState, compute: Callable[[], object]) -> bool:
-    """Whether the forward lets a bad number of the state through: best losses and ranges merely begin at inf."""
+    """Whether the forward lets a bad number of the state through: best losses and ranges merely begin at inf.
+
+    Where what it ends in is not finite, that must come from such a number.
+    """
     state.restore()
     trace = ForwardTrace()
+    ends: list[Any] = []
     with contextlib.suppress(Exception), trace:
-        compute()
-    return trace.spoilt
+        ends = tree_leaves(compute())
+    events = [trace.event_of(end.tensor if isinstance(end, Root) else end) for end in ends]
+    culprits = [event for event in events if event and not event.mask]
+    return culprits[0].origin().given if culprits else trace.spoilt
 
 
-def _floating(part: Any) -> Iterable[torch.Tensor]:
+def _floating(part: Any) -> list[torch.Tensor]:
     """The numbers of every tensor in it, but for attention masks: these hold huge and infinite ones on purpose."""
-    values = (real_values(leaf) for leaf in tree_leaves(part) if has_numbers(leaf))
-    return (leaf for leaf in values if not is_mask(leaf))
+    held = [leaf for _, leaf in tensors_of(part)]
+    masks = masks_among(held)
+    return [real_values(leaf) for place, leaf in enumerate(held) if place not in masks and has_numbers(leaf)]
 
 
 def input_facts(batch: Batch) -> tuple[float, str]:

@@ -116,9 +116,6 @@ def _domain(scene: Scene) -> Iterator[str]:
         name = named(backward.op)
         if name in _EDGES or name.lstrip("_") in _EDGES:
             yield f"the derivative of {name} is not finite where its forward was evaluated"
-    risky = [name for name in scene.loss_of if name in _EDGES | _STEEP | _COUNTING and "softmax" not in name]
-    if risky:
-        yield f"of what it computes, {' and '.join(risky)} can give nan or inf for finite numbers"
 
 
 def _empty(scene: Scene) -> Iterator[str]:
@@ -127,7 +124,9 @@ def _empty(scene: Scene) -> Iterator[str]:
     name = event.op.rpartition(".")[2] if event else ""
     if event and event.value == "nan" and event.largest < SANE:
         if name.startswith("nll_loss"):
-            yield f"{event.op} averages over no label at all: every label of this step has the ignored index"
+            why = "the weights of this step's labels sum to zero: class weights of zero, or there is no label"
+            why = "every label of this step has the ignored index" if event.ignored else why
+            yield f"{event.op} averages over no label at all: {why}"
         elif name in {"mean", "nanmean"} and not event.numbers:
             yield f"{event.op} averages over an empty tensor"
 
@@ -152,6 +151,13 @@ def _overflow(scene: Scene) -> Iterator[str]:
     if event and event.value == "inf" and event.op.rpartition(".")[2].rstrip("_") in _STEEP and event.largest < SANE:
         biggest = math.log(torch.finfo(event.dtype).max)
         yield f"{event.op} overflowed: its inputs reach {event.largest:.4g}, and exp of more than {biggest:.3g} is inf"
+
+
+def _by_exclusion(scene: Scene) -> Iterator[str]:
+    """What a loop computes by itself was not seen: believed only where nothing was measured."""
+    risky = [name for name in scene.loss_of if name in _EDGES | _STEEP | _COUNTING and "softmax" not in name]
+    if risky:
+        yield f"of what it computes, {' and '.join(risky)} can give nan or inf for finite numbers"
 
 
 def _unscaled(scene: Scene) -> Iterator[str]:
@@ -191,4 +197,5 @@ RULES: tuple[tuple[str, Callable[[Scene], Iterator[str]]], ...] = (
     ("initialisation", _initialisation),
     ("learning rate", _learning_rate),
     ("domain error", _overflow),
+    ("domain error", _by_exclusion),
 )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: Additive attention masks hold 0 and numbers below this, or -inf.
 _MASKED = -1e4
@@ -37,11 +42,18 @@ def has_numbers(leaf: object) -> bool:
 
 
 def is_mask(tensor: torch.Tensor) -> bool:
-    """Whether a tensor holds nothing but zeros and what an additive attention mask has in their place."""
+    """Whether a tensor holds zeros and what an additive attention mask has in their place, both and nothing else."""
     if not tensor.is_floating_point():
         return False
-    masked = tensor <= _MASKED
-    return bool(masked.any()) and bool(((tensor == 0) | masked).all())
+    masked, zero = tensor <= _MASKED, tensor == 0
+    return bool(masked.any()) and bool(zero.any()) and bool((zero | masked).all())
+
+
+def masks_among(tensors: Iterable[torch.Tensor]) -> set[int]:
+    """Places of those inputs of a model that are masks: something must be there that they mask."""
+    values = [values_of(tensor) for tensor in tensors]
+    found = {place for place, tensor in enumerate(values) if is_mask(tensor)}
+    return found if len(found) < len(values) else set()
 
 
 def non_finite(tensor: torch.Tensor) -> str | None:

@@ -35,7 +35,8 @@ def raised(
 ) -> tuple[Failure, Replay] | None:
     """What was not finite before an error, or None where the error is not the numbers'.
 
-    It is theirs where an operation raised that read one, or where its text speaks of a nan or an infinity.
+    It is theirs where an operation raised that read one and does not with other numbers in its place, or where its text
+    speaks of a nan or an infinity.
 
     Args:
         error: What was raised.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_gradcheck.training.numbers import has_numbers, values_of
 from pytest_gradcheck.training.source import line_of_frame
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 # What places -inf on purpose: attention masks are made of these.
 _MASKING = {"masked_fill", "masked_fill_", "full", "full_like", "fill", "fill_", "where", "scalar_tensor", "new_full"}
+
+
+# What moves numbers to another place beside views, and computes none.
+_MOVING = {"clone", "_to_copy", "copy_", "lift_fresh"}
+_SOFTMAX = {"_softmax", "_log_softmax"}
+_LABELLED = {"nll_loss_forward", "nll_loss2d_forward"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,10 @@ class Event:
         parents: The operations whose non-finite results it read.
         mask: Whether it only places or passes on -inf, as masks do.
         numbers: How many numbers its inputs hold.
-        masked: Whether a row of an input, along its last dimension, is -inf throughout.
+        masked: Whether it is a softmax of which a row that it normalises is -inf throughout.
+        moves: Whether it only moves numbers, as a copy or a view.
+        given: Whether its numbers come from what no operation had made, such as a buffer, by nothing but moves.
+        ignored: Whether it averages over labels of which each has the index that it ignores.
     """
 
     index: int
@@ -52,6 +61,9 @@ class Event:
     mask: bool
     numbers: int = 1
     masked: bool = False
+    moves: bool = False
+    given: bool = False
+    ignored: bool = False
 
     def origin(self) -> Event:
         """The earliest operation on the way to this one that read nothing non-finite."""
@@ -74,8 +86,8 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         first: The first such operation that is no mask's, or None.
         modules: Names of the modules that run, outermost first; whoever traces keeps them.
-        raised: Whether an operation raised that read such a result.
-        spoilt: Whether an operation gave one because of what no operation had made, such as a buffer.
+        raised: Whether an operation raised that read such a result, and does not with other numbers in its place.
+        spoilt: Whether an operation that is no copy gave one because of what no operation had made, such as a buffer.
     """
 
     def __init__(self) -> None:
@@ -98,27 +110,33 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parents = tuple({event.index: event for item in inputs if (event := self.event_of(item))}.values())
         outside = [classify(item) for item in inputs if self.event_of(item) is None]
         largest = max(map(_largest, inputs), default=0.0) if not parents and not any(outside) else math.inf
-        self.raised = any(not parent.mask for parent in parents)
-        out = func(*args, **(kwargs or {}))
-        self.raised = False
+        real = [parent for parent in parents if not parent.mask]
+        try:
+            out = func(*args, **(kwargs or {}))
+        except Exception:
+            self.raised = bool(real) and _bears_others(func, args, kwargs or {})
+            raise
         for tensor in _numbers(out):
             value = classify(tensor)
             if value is None:
                 self._bad.pop(id(tensor), None)
                 continue
             name = str(func.overloadpacket)
+            short = name.rpartition(".")[2]
             masks = [parent.mask for parent in parents] + [kind == "-inf" for kind in outside if kind]
-            mask = value == "-inf" and (name.rpartition(".")[2] in _MASKING or (bool(masks) and all(masks)))
+            mask = value == "-inf" and (short in _MASKING or (bool(masks) and all(masks)))
             module, source = self.modules[-1] if self.modules else None, line_of_frame(sys._getframe())
+            given = all(parent.given and parent.moves for parent in real) if real else any(outside)
             event = Event(
                 self._count, name, module, source, value, tensor.dtype, largest, parents, mask,
-                sum(item.numel() for item in inputs), any(map(_masked_out, inputs)),
+                sum(item.numel() for item in inputs), short in _SOFTMAX and _masked_out(*args[:2]),
+                short in _MOVING or func.is_view, given, short in _LABELLED and _all_ignored(*args),
             )  # fmt: skip
             self._count += 1
             self._bad[id(tensor)] = (tensor, event)
             if self.first is None and not mask:
                 self.first = event
-            self.spoilt = self.spoilt or (not mask and not parents and any(outside))
+            self.spoilt = self.spoilt or (not mask and given and not event.moves)
         return out
 
 
@@ -170,10 +188,25 @@ def classify(tensor: torch.Tensor) -> str | None:
     return "inf" if tensor.is_complex() or bool((tensor == math.inf).any()) else "-inf"
 
 
-def _masked_out(tensor: torch.Tensor) -> bool:
-    if not tensor.is_floating_point() or tensor.layout is not torch.strided or not tensor.dim() or not tensor.numel():
-        return False
-    return bool((tensor == -math.inf).all(-1).any())
+def _masked_out(tensor: torch.Tensor, dim: int) -> bool:
+    return bool(tensor.numel()) and bool((tensor == -math.inf).all(dim).any())
+
+
+def _all_ignored(_: Any, labels: torch.Tensor, __: Any, ___: Any, index: int) -> bool:
+    return bool(labels.numel()) and bool((labels == index).all())
+
+
+def _bears_others(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation that raised does not once its inputs are finite: a wrong shape or index stays wrong."""
+
+    def changed(leaf: Any) -> Any:
+        return leaf.nan_to_num(0.0, 0.0, 0.0) if has_numbers(leaf) else leaf
+
+    with contextlib.suppress(Exception):
+        args, kwargs = tree_map(changed, (args, kwargs))
+        func(*args, **kwargs)
+        return True
+    return False
 
 
 def _largest(tensor: torch.Tensor) -> float:
