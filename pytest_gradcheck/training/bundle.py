@@ -171,7 +171,11 @@ def _script(report: TrainingReport, plan: Plan, loop: Loop, model: _Source, loss
     indent = "    " if plan.amp is not None else ""
     outputs = f'model({stars}kept["inputs"])'
     own = plan.loss is None and loop.batch is not None and loop.batch.targets is None
-    yield indent + (f"loss = {outputs}.loss" if own else f'loss = {loss.code or "(...)"}({outputs}, kept["targets"])')
+    if own:  # in a mapping or in an attribute, as the run reads it
+        yield f"{indent}outputs = {outputs}"
+        yield f'{indent}loss = outputs["loss"] if hasattr(outputs, "keys") else outputs.loss'
+    else:
+        yield f'{indent}loss = {loss.code or "(...)"}({outputs}, kept["targets"])'
     yield f"{'loss' if loop.scale == 1 else f'(loss * {loop.scale:g})'}.sum().backward()"
     yield "grads = {name: item.grad for name, item in model.named_parameters() if item.grad is not None}"
     yield "bad = [name for name, grad in grads.items() if not grad.isfinite().all()]"

@@ -142,3 +142,37 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 def test_each_seed_has_its_own_folder(tmp_path: Path) -> None:
     run = train_smoke(moody, [(X, Y)], bundle=tmp_path, seeds=(0, 1), remedies=None)
     assert [Path(str(each.bundle)).parent.name for each in run.seeds] == ["seed-0", "seed-1"]
+
+
+class Scored:
+    """A loss in an attribute."""
+
+    def __init__(self, loss: torch.Tensor) -> None:
+        self.loss = loss
+
+
+class Labelled(nn.Module):
+    """Computes its own loss, and returns it in one way or the other."""
+
+    def __init__(self, plain: bool) -> None:
+        super().__init__()
+        self.net, self.plain = nn.Linear(6, 3), plain
+
+    def forward(self, features: torch.Tensor, labels: torch.Tensor) -> Any:
+        loss = nn.functional.cross_entropy(self.net(features), labels) * math.inf
+        return {"loss": loss} if self.plain else Scored(loss)
+
+
+def in_a_dict() -> nn.Module:
+    return Labelled(plain=True)
+
+
+def in_an_attribute() -> nn.Module:
+    return Labelled(plain=False)
+
+
+@pytest.mark.parametrize("model", [in_a_dict, in_an_attribute])
+def test_the_models_own_loss_is_read_as_the_run_reads_it(model: Any, tmp_path: Path) -> None:
+    run = train_smoke(model, [{"features": X, "labels": Y}], remedies=None, bundle=tmp_path)
+    said, _ = repeated(run, tmp_path)
+    assert said.startswith("loss inf; ")

@@ -202,3 +202,29 @@ def test_a_watched_loop_stops_a_step_later_or_at_once() -> None:
                 optimizer.zero_grad()
                 torch.autograd.backward(nn.functional.cross_entropy(model(X.cuda()), Y.cuda()))
                 optimizer.step()
+
+
+def test_a_lazy_net_stays_where_it_was() -> None:
+    net = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    kept = net[2].running_mean
+    gradient_flow(net, (torch.randn(8, 6), torch.arange(8) % 3), device="cuda")
+    assert {item.device.type for item in (*net.parameters(), *net.buffers())} == {"cpu"}
+    assert net[2].running_mean is kept
+
+
+def test_a_rate_on_the_device_is_read_without_waiting() -> None:
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).cuda()
+    inputs, labels = torch.randn(8, 6, device="cuda"), (torch.arange(8) % 3).cuda()
+    given: list[tuple[Any, dict[str, Any]]] = [(torch.optim.SGD, {}), (torch.optim.Adam, {"capturable": True})]
+    for kind, more in given:
+        optimizer = kind(net.parameters(), lr=torch.tensor(0.125, device="cuda"), foreach=True, **more)
+        with watch(net, optimizer, max_overhead=None) as seen:
+            for step in range(12):
+                torch.cuda.set_sync_debug_mode("error" if step > 2 else "default")
+                try:
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(net(inputs), labels).backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+                finally:
+                    torch.cuda.set_sync_debug_mode("default")
+        assert seen.learning_rate == [0.125] * 12

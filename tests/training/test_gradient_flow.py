@@ -152,3 +152,11 @@ def test_json_form_and_text() -> None:
     calm = str(gradient_flow(deep_mlp(3, init="he"), batch()))
     assert calm.startswith("gradient flow of Sequential: healthy\n")
     assert "decades a layer" in calm
+
+
+def test_a_lazy_net_keeps_the_mode_of_each_module() -> None:
+    net = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.Sequential(nn.BatchNorm1d(8)), nn.Linear(8, 3))
+    net[1].eval(), net[2].eval()
+    modes = [module.training for module in net.modules()]
+    gradient_flow(net, (torch.randn(8, 6), torch.arange(8) % 3))
+    assert [module.training for module in net.modules()] == modes
