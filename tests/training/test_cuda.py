@@ -215,9 +215,12 @@ def test_a_lazy_net_stays_where_it_was() -> None:
 def test_a_rate_on_the_device_is_read_without_waiting() -> None:
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).cuda()
     inputs, labels = torch.randn(8, 6, device="cuda"), (torch.arange(8) % 3).cuda()
-    given: list[tuple[Any, dict[str, Any]]] = [(torch.optim.SGD, {}), (torch.optim.Adam, {"capturable": True})]
+    given: list[tuple[Any, dict[str, Any]]] = [
+        (torch.optim.SGD, {"fused": True}),
+        (torch.optim.Adam, {"capturable": True}),
+    ]
     for kind, more in given:
-        optimizer = kind(net.parameters(), lr=torch.tensor(0.125, device="cuda"), foreach=True, **more)
+        optimizer = kind(net.parameters(), lr=torch.tensor(0.125, device="cuda"), **more)
         with watch(net, optimizer, max_overhead=None) as seen:
             for step in range(12):
                 torch.cuda.set_sync_debug_mode("error" if step > 2 else "default")
