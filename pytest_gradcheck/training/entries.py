@@ -32,6 +32,7 @@ class Entries:
         layers = [] if any(map(is_compiled, model.modules())) else list(model.named_modules())
         self._layers = [(name, each) for name, each in layers if _weighs(each) or isinstance(each, _NORMS)]
         self.names: set[str] = set()
+        self._begun = False
         self._largest: float | None = None
 
     def __enter__(self) -> Entries:
@@ -58,7 +59,9 @@ class Entries:
 
     def _look(self, name: str, layer: nn.Module, given: tuple[Any, ...]) -> None:
         data = [item.detach() for item in given if is_seen(item) and not item.requires_grad]
-        if data:
+        # where no gradient is kept, as in a checkpoint's first forward, only the first layer is sure to get the data
+        sure, self._begun = torch.is_grad_enabled() or not self._begun, True
+        if data and sure:
             self.names.add(name)
             taken = [] if isinstance(layer, _NORMS) else data  # whatever the scale, a norm takes it away
             largest = max((float(torch.nan_to_num(item, 0.0, 0.0, 0.0).abs().max()) for item in taken), default=0.0)

@@ -117,8 +117,9 @@ class Feed:
         if isinstance(item, Mapping):
             return dict(item), None
         if not isinstance(item, (tuple, list)) or len(item) != 2:
-            what = f"a {type(item).__name__}" + (f" of {len(item)}" if isinstance(item, (tuple, list)) else "")
-            more = ", as in ((first, second), targets) for a model of two inputs" if what.endswith(("3", "4")) else ""
+            size = len(item) if isinstance(item, (tuple, list)) else None
+            what = f"a {type(item).__name__}" + (f" of {size}" if size is not None else "")
+            more = ", as in ((first, second), targets) for a model of two inputs" if size in {3, 4} else ""
             raise UsageProblem(
                 f"batch {self._given} is {what}, but it must be a pair (inputs, targets){more}, or a dict of "
                 "arguments for a model that returns its loss"

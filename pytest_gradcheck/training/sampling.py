@@ -149,7 +149,8 @@ class Sampler:
             if name in self._seen or not is_seen(output):
                 return
             start = time.perf_counter()
-            taken = output.detach()[self._where(output, self._units.axis(module, output))]
+            output = output.detach() if output.dim() else output.detach().reshape(1)
+            taken = output[self._where(output, self._units.axis(module, output))]
             taken = taken.reshape(taken.shape[0], -1)
             self._seen[name] = _Seen(name, module, taken.shape[1], taken.shape[0]), taken
             self.seconds += time.perf_counter() - start
@@ -160,13 +161,14 @@ class Sampler:
         """An index of some samples and places of all units, which `axis` holds."""
         key = output.shape, output.device, axis
         if key not in self._places:
-            units = output.shape[axis] if output.dim() > 1 else 1
-            others = [size for each, size in enumerate(output.shape) if each != axis or output.dim() < 2]
+            flat = output.dim() < 2  # one unit, as `by_unit` has it
+            units = 1 if flat else output.shape[axis]
+            others = [size for each, size in enumerate(output.shape) if flat or each != axis]
             total = math.prod(others)
             count = min(total, PLACES, max(16, NUMBERS // max(1, units)))
-            flat = torch.randperm(total, generator=self._generator)[:count] if total < 1 << 24 else self._draw(total)
-            places = [index.to(output.device) for index in torch.unravel_index(flat, others)]
-            self._places[key] = (*places[:axis], slice(None), *places[axis:])[: max(1, output.dim())]
+            drawn = torch.randperm(total, generator=self._generator)[:count] if total < 1 << 24 else self._draw(total)
+            places = [index.to(output.device) for index in torch.unravel_index(drawn, others)]
+            self._places[key] = tuple(places) if flat else (*places[:axis], slice(None), *places[axis:])
         found: tuple[Any, ...] = self._places[key]
         return found
 

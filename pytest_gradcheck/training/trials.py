@@ -49,15 +49,16 @@ def with_remedies(
         return report
     budget = BUDGET / failing if mode == "auto" else math.inf
     end = time.perf_counter() + budget
-    tried, left = [], []
+    tried, left, unsuited = [], [], []
     for name, changed, seed in _changes(with_fresh_optimizer(plan), report.seed, largest_input):
         if time.perf_counter() >= end:
             left.append(name)
             continue
         try:
             trial = run(replace(changed, keep=False, bundle=None), seed, min(end, time.perf_counter() + budget * SHARE))
-        except UsageProblem:
-            continue  # the change does not suit this model, as BatchNorm does not suit batches of one
+        except UsageProblem as error:  # as BatchNorm does not suit batches of one
+            unsuited.append(f"{name} does not suit this run: {str(error).partition(chr(10))[0]}")
+            continue
         if trial.interrupted:
             raise KeyboardInterrupt(str(report))
         if trial.failure or len(trial.loss) > failure.step or len(trial.loss) == plan.steps:
@@ -65,7 +66,7 @@ def with_remedies(
         else:
             left.append(name)
     said = f'{len(left)} more were not tried for lack of time (remedies="all" tries them)'
-    notes = (said,) if left else ()
+    notes = (*unsuited, *([said] if left else []))
     return replace(report, failure=replace(failure, remedies=tuple(tried)), notes=(*report.notes, *notes))
 
 

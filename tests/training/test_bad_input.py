@@ -130,3 +130,10 @@ def test_class_probabilities_are_fit_for_cross_entropy() -> None:
 
 def test_ignored_labels_are_no_range_error() -> None:
     assert train_smoke(linear, [(X, torch.tensor([0, -100, 2, -100]))]).passed
+
+
+@pytest.mark.parametrize(("size", "hint"), [(3, True), (4, True), (13, False), (14, False)])
+def test_how_two_inputs_are_passed_is_told_of_tuples_that_may_hold_them(size: int, hint: bool) -> None:
+    with pytest.raises(UsageProblem, match=f"batch 0 is a tuple of {size}, but it must be a pair") as problem:
+        train_smoke(linear, [(X,) * size])
+    assert ("for a model of two inputs" in str(problem.value)) is hint

@@ -149,3 +149,16 @@ def test_a_failing_runs_text_fits_a_screen_with_all_its_parts() -> None:
         assert sum(line.startswith(part) for line in lines) == 1, part
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 160
+
+
+def test_a_remedy_that_does_not_suit_the_run_is_named_with_the_reason() -> None:
+    def squares(scores: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return scores.square().mean()
+
+    run = train_smoke(mlp, [(X[:1], Y[:1])], loss=squares, lr=1e5, remedies="all")
+    assert run.failure is not None
+    assert run.failure.remedies
+    (note,) = run.notes
+    assert note.startswith("BatchNorm after convolutions and linear layers does not suit this run: the forward of ")
+    assert "Expected more than 1 value per channel when training" in note
+    assert note in str(run)

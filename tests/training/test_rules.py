@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from pytest_gradcheck.model.health import LayerFlow
 from pytest_gradcheck.model.limits import Limits
 from pytest_gradcheck.training import gradient_flow, rules, train_smoke
+from pytest_gradcheck.training.verdicts import counted_gradients
 from tests.training.test_real_models import Calling, X, Y, half, mlp
 
 
@@ -56,3 +59,24 @@ def test_a_classifier_has_learned_only_below_half_of_guessing() -> None:
 def test_dead_units_of_a_net_that_has_learned_are_named_and_saturation_is_not() -> None:
     layer = LayerFlow("1", "ReLU", None, None, 1.0, dead=0.7, saturated=0.7)
     assert [each.rule for each in rules.of_learned([layer], Limits())] == ["dead ReLU"]
+
+
+def test_a_classifier_may_look_its_words_up_in_a_table_of_its_own_with_sparse_gradients() -> None:
+    def look_up(self: Any, words: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.last(F.embedding(words, self.table, sparse=True).mean(1))
+        return scores
+
+    def net() -> nn.Module:
+        made = Calling(look_up, last=nn.Linear(8, 4))
+        made.table = nn.Parameter(torch.randn(50, 8))
+        return made
+
+    words = torch.arange(96).view(32, 3) % 50
+    assert train_smoke(net, [(words, Y)], steps=3).passed
+    grads = counted_gradients(after_backward(net(), words), set())
+    assert sum(grad.numel() for grad in grads) == 50 * 8 + 4 * 8 + 4
+
+
+def after_backward(net: nn.Module, words: torch.Tensor) -> nn.Module:
+    F.cross_entropy(net(words), Y).backward()  # type: ignore[no-untyped-call]
+    return net
