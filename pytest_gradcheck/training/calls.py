@@ -14,6 +14,7 @@ from torch.autograd.graph import Node
 from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_gradcheck.training.backtrace import between, nodes_behind
+from pytest_gradcheck.training.bad_batch import tensors_of
 from pytest_gradcheck.training.numbers import SANE, has_numbers, non_finite, real_values, total, values_of
 from pytest_gradcheck.training.replay import Root
 
@@ -86,8 +87,9 @@ class Calls:
 
     @property
     def inputs(self) -> list[Any]:
-        """What came into the step: arguments that no other call made."""
-        return [leaf for call in self._calls for leaf in _tensors((call.args, call.kwargs)) if not leaf.requires_grad]
+        """What came into the step: arguments that no other call made; words, too, which a mask may stand beside."""
+        given = (leaf for call in self._calls for _, leaf in tensors_of((call.args, call.kwargs)))
+        return [leaf for leaf in given if not leaf.requires_grad]
 
     @property
     def same(self) -> bool:

@@ -92,6 +92,20 @@ def test_a_mask_holds_zeros_and_stands_beside_what_it_masks(inputs: Any, bad: bo
     assert (bad_batch(Batch(inputs, None)) is not None) is bad
 
 
+def test_a_mask_beside_words_is_no_culprit_in_a_watched_loop() -> None:
+    def attend(self: Any, words: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.net((torch.zeros(4, 4) + mask).softmax(1) @ self.table(words))
+        return scores.relu().log()
+
+    net = Calling(attend, table=nn.Embedding(4, 20), net=mlp())
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with watch(net, optimizer, stop=False) as health:
+        net(WORDS, MASK).mean().backward()
+        optimizer.step()
+    assert health.failure is not None
+    assert (health.failure.phase, health.failure.op) == ("forward", "aten.log")
+
+
 def test_the_range_of_the_inputs_is_told_without_masks() -> None:
     assert input_facts(Batch((torch.ones(4), torch.tensor([0.0, -1e9])), None))[0] == 1.0
     assert input_facts(Batch(torch.tensor([0.0, -1e9]), None))[0] == 1e9
