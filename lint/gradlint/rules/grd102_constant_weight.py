@@ -4,7 +4,8 @@
 Reports a weight of a linear or convolutional layer filled with one number: with `constant_`, `ones_`, `fill_`, and
 with `zeros_` where the layer is known to be a hidden one of a stack without skip connection. Zeros elsewhere are often
 meant (the last layer, the end of a residual branch, LoRA), and so are weights of normalisation layers. Silent where
-the weight is changed below (`weight[i, i] = 1`, `weight.add_(noise)`), and in test files, which want known numbers.
+the weight is changed below (`weight[i, i] = 1`, `weight.add_(noise)`; one number for all changes nothing), and in
+tests, which want known numbers.
 
 ## Why is this bad
 Units with equal weights compute the same number and get the same gradient: they stay equal, however long the network
@@ -134,7 +135,7 @@ def _is_refilled(call: InitCall, wanted: list[Link], ctx: Context) -> bool:
 
 def _is_overwritten(call: InitCall, ctx: Context) -> bool:
     """Whether the same tensor is changed below, or gets something else in the same block: GRD107 tells of that."""
-    if call.given is None and call.tensor is not None and is_changed_below(call.tensor, call.node, ctx.tree):
+    if call.given is None and call.tensor is not None and is_changed_below(call.tensor, call.node, ctx.tree, ctx.names):
         return True
     block = ctx.tree.parent(ctx.tree.statement(call.node))
     return call.tensor is not None and any(

@@ -3,7 +3,7 @@
 ## What it does
 Reports `normal_` without a standard deviation (or with 1) for the weights of linear and convolutional layers with more
 than one input. Embeddings, parameters of one's own, layers that a normalisation follows and networks that are never
-trained, whose output leaves the graph in the same function, are left alone.
+trained, which stay in the function and whose output leaves the graph there, are left alone.
 
 ## Why is this bad
 The output of a layer has sqrt(fan_in) times the standard deviation of its input: in torch 2.13, 16 for 256 inputs,
@@ -46,6 +46,7 @@ from gradlint.semantics.stacks import fan_in
 if TYPE_CHECKING:
     from gradlint.semantics.init_function import InitCall
 
+_ASKING = frozenset({"apply", "children", "cpu", "cuda", "eval", "modules", "named_modules", "to"})
 _NORMALISING = ("Norm", "_norm", "normalize")
 
 
@@ -77,8 +78,19 @@ def _is_never_trained(call: InitCall, ctx: Context) -> bool:
     function = ctx.tree.enclosing(call.node, cst.FunctionDef)
     if not isinstance(network, cst.Name) or function is None:
         return False
-    calls = [each for each in ctx.tree.below(function, cst.Call) if getattr(each.func, "value", None) == network.value]
-    return bool(calls) and all(ctx.graphs.is_free(ctx.tree.parent(each)) for each in calls)
+    uses = [name for name in ctx.tree.below(function, cst.Name) if name.value == network.value]
+    above = ((name, ctx.tree.parent(name)) for name in uses)
+    calls = [each for name, each in above if isinstance(each, cst.Call) and each.func is name]
+    freed = bool(calls) and all(ctx.graphs.is_free(ctx.tree.parent(each)) for each in calls)
+    return freed and all(_stays(name, ctx) for name in uses)
+
+
+def _stays(name: cst.Name, ctx: Context) -> bool:
+    """Whether a use of a network keeps it in the function: it is made, called, or asked for its modules."""
+    above = ctx.tree.parent(name)
+    if isinstance(above, cst.Attribute):
+        return above.value is not name or above.attr.value in _ASKING
+    return isinstance(above, cst.AssignTarget) or (isinstance(above, cst.Call) and above.func is name)
 
 
 def _is_normalised(link: Link, ctx: Context) -> bool:

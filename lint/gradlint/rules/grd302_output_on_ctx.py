@@ -85,12 +85,19 @@ def check(_: cst.Module, ctx: Context) -> None:
 def _is_emptied(function: FunctionClass, attribute: str, ctx: Context) -> bool:
     """Whether `backward` opens the cycle itself: `ctx.outputs.pop()`, `del ctx.y`, `ctx.y = None`."""
     uses = function.attribute_uses(function.backward, attribute) if function.backward is not None else []
-    for above in map(ctx.tree.parent, uses):
-        if isinstance(above, (cst.Del, cst.AssignTarget)):
-            return True
-        if isinstance(above, cst.Attribute) and above.attr.value in ("pop", "clear"):
-            return True
-    return False
+    return any(_empties(use, ctx) for use in uses)
+
+
+def _empties(use: cst.Attribute, ctx: Context) -> bool:
+    above = ctx.tree.parent(use)
+    if isinstance(above, cst.Attribute):
+        return above.attr.value in ("pop", "clear")
+    if isinstance(above, cst.AssignTarget):
+        assign = ctx.tree.parent(above)
+        value = assign.value if isinstance(assign, cst.Assign) else None
+        return isinstance(value, cst.Name) and value.value == "None"
+    several = ctx.tree.parent(above) if isinstance(above, cst.Element) else None
+    return isinstance(above, cst.Del) or isinstance(ctx.tree.parent(several) if several else None, cst.Del)
 
 
 def _values(value: cst.BaseExpression) -> list[cst.Name]:
@@ -189,6 +196,8 @@ def _fix(function: FunctionClass, target: cst.Attribute, assign: cst.Assign, ctx
     reading = function.attribute_uses(function.backward, attribute) if function.backward is not None else []
     if function.saves or function.saves is None or len(everywhere) != len(reading) or len(assign.targets) > 1:
         return None
+    if any(isinstance(ctx.tree.parent(use), (cst.AssignTarget, cst.AugAssign, cst.Element)) for use in reading):
+        return None  # saved tensors are not written
     saved = f"{ctx.code(target.value)}.save_for_backward({ctx.code(assign.value)})"
     edits: list[Edit | None] = [ctx.replace(assign, saved)]
     edits += [ctx.replace(use, f"{ctx.code(use.value)}.saved_tensors[0]") for use in reading]
