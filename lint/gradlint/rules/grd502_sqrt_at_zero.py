@@ -4,8 +4,8 @@
 Reports `sqrt` (also `** 0.5`) of a sum or mean of squares, of a mean squared error, or of 1 - x**2, in what a module
 runs in its forward pass or in a loss, where nothing keeps it from being zero. Silent with an epsilon or a clamp to a
 positive number inside, without gradients, on what comes from nothing trained (grids, buffers, options), on the weights
-of a layer, on widths, deviations and exponentials, on the data as the network gets it, and in code that measures,
-decodes or makes noise.
+of a layer, on widths, deviations, exponentials and sums with fresh noise, on the data as the network gets it, and in
+code that measures or decodes.
 
 Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
 d2l 1.0.3; 21 in 265 further packages of the index, 20 of them right (the other is printed only). Without these gates it
@@ -49,8 +49,9 @@ from gradlint.constants import number
 from gradlint.model import Edit, Fix, Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
+from gradlint.semantics.above_zero import AboveZero
 from gradlint.semantics.differentiated import Differentiated, is_loss, names_around
-from gradlint.semantics.elementwise import applied, clamped_at_zero, is_guarded, power
+from gradlint.semantics.elementwise import clamped_at_zero, is_guarded, power
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.reaching import reaching_value
@@ -58,7 +59,7 @@ from gradlint.semantics.untrained import Untrained
 
 _SUMS = frozenset({"torch.sum", "torch.mean", "torch.nansum"})
 _ERRORS = frozenset({"torch.nn.functional.mse_loss"})
-_WIDTH = re.compile(r"_?(?:sigma|std|scale|width|radius)", re.IGNORECASE)
+_WIDTH = re.compile(r"_?(?:sigma|std|scale|width|radius)s?(?:_?\d+|_[a-z]\d?)?", re.IGNORECASE)
 _SHAPING = frozenset({"permute", "transpose", "view", "reshape", "unsqueeze", "squeeze", "contiguous", "to", "float"})
 _TOLD = (cst.Assert, cst.FormattedStringExpression)
 _SUM = (
@@ -116,22 +117,32 @@ def _is_told(value: cst.CSTNode, ctx: Context, seen: frozenset[str] = frozenset(
         return False
     if target.value in seen:
         return True
-    reads = [name for name in ctx.tree.below(function, cst.Name) if name.value == target.value]
-    uses = [name for name in reads if not isinstance(ctx.tree.parent(name), cst.AssignTarget)]
+    uses = [name for name in ctx.tree.below(function, cst.Name) if _is_read(name, target, ctx)]
     return bool(uses) and all(_is_told(use, ctx, seen | {target.value}) for use in uses)
+
+
+def _is_read(name: cst.Name, variable: cst.Name, ctx: Context) -> bool:
+    """Whether a name reads a variable: it is no target, and no attribute or keyword called so."""
+    above = ctx.tree.parent(name)
+    is_other = (isinstance(above, cst.Attribute) and above.attr is name) or getattr(above, "keyword", None) is name
+    if name.value != variable.value or is_other or isinstance(above, cst.AssignTarget):
+        return False
+    return ctx.names.reference(name).scope is ctx.names.reference(variable).scope
 
 
 def _is_positive(inner: cst.BaseExpression, ctx: Context) -> bool:
     """Whether the squares are of what is zero in no training, or needs no gradient, and no loss is computed.
 
-    Widths, deviations and exponentials, the weights of a layer, `x.real` and `x.imag` of what a module is given, and
-    what a network of several layers is given: the data, not yet trained on.
+    Widths, deviations and exponentials, sums with fresh noise, the weights of a layer, `x.real` and `x.imag` of what a
+    network is given, and what a network of several layers is given: the data, not yet trained on.
     """
     bases = _bases(inner, ctx)
     if not bases or any(is_loss(name) for name in names_around(inner, ctx.tree)):
         return False
+    above = AboveZero(ctx.tree, ctx.names, ctx.classes)
     return (
-        all(_WIDTH.match(_named(base)) or _has_exp(base, ctx) for base in bases)
+        all(_WIDTH.fullmatch(_named(base)) or above.holds(base) for base in bases)
+        or any(map(above.is_noisy, bases))
         or all(ctx.names.self_attribute(base) is not None and ctx.graphs.carries(base) for base in bases)
         or all(_is_data(base, ctx) for base in bases)
     )
@@ -152,17 +163,26 @@ def _named(base: cst.BaseExpression) -> str:
     return base.attr.value if isinstance(base, cst.Attribute) else getattr(base, "value", "")
 
 
-def _has_exp(base: cst.BaseExpression, ctx: Context) -> bool:
-    """Whether the last value of a variable is computed with `exp`, whose result is above zero."""
-    value = reaching_value(base, ctx.tree, ctx.names) if isinstance(base, cst.Name) else None
-    parts = ctx.tree.walk(value) if isinstance(value, cst.BinaryOperation) else (value,)
-    return any(applied(part, "exp", ctx.names) is not None for part in parts)
-
-
 def _is_data(base: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether a value is what a network is given, and no other module of the file gives it what layers have made."""
+    if _is_part(base, ctx):
+        return False
     if isinstance(base, cst.Attribute) and base.attr.value in ("real", "imag"):
         return isinstance(base.value, cst.Name) and _is_given(base.value, ctx)
     return isinstance(base, cst.Name) and _is_given(base, ctx) and _calls_layers(base, ctx)
+
+
+def _is_part(base: cst.CSTNode, ctx: Context) -> bool:
+    """Whether the class around is made by another module of the file, or within a container of torch."""
+    owner = ctx.classes.enclosing(base)
+    for call in ctx.tree.nodes(cst.Call) if owner is not None else ():
+        if ctx.classes.named(ctx.classes.constructed(call)) is owner:
+            around = ctx.classes.enclosing(call)
+            above = (each for each in ctx.tree.ancestors(call) if isinstance(each, cst.Call))
+            held = any((ctx.names.full_name(each.func) or "").startswith("torch.nn.") for each in above)
+            if held or (around is not None and around is not owner and around.is_module is not False):
+                return True
+    return False
 
 
 def _calls_layers(base: cst.CSTNode, ctx: Context) -> bool:
@@ -174,14 +194,25 @@ def _calls_layers(base: cst.CSTNode, ctx: Context) -> bool:
     return any(place.kind in (AttributeKind.LAYER, AttributeKind.OPAQUE) for place in places)
 
 
-def _is_given(name: cst.Name, ctx: Context) -> bool:
-    """Whether a variable is an argument of the function as it is, but for its shape."""
+def _is_given(name: cst.Name, ctx: Context, seen: frozenset[cst.CSTNode] = frozenset()) -> bool:
+    """Whether a variable is an argument of the function as it is, but for its shape; `seen` are asked on the way."""
     value = reaching_value(name, ctx.tree, ctx.names)
     if value is None:
-        return any(each.kind is BindingKind.PARAMETER for each in ctx.names.reference(name).bindings)
+        given = [each.node for each in ctx.names.reference(name).bindings if each.kind is BindingKind.PARAMETER]
+        return bool(given) and not any(_is_handed_on(node, ctx, seen) for node in given)
     method = value.func if isinstance(value, cst.Call) else None
     shaped = isinstance(method, cst.Attribute) and method.attr.value in _SHAPING and isinstance(method.value, cst.Name)
-    return shaped and _is_given(method.value, ctx)  # type: ignore[union-attr]
+    return shaped and _is_given(method.value, ctx, seen)  # type: ignore[union-attr]
+
+
+def _is_handed_on(parameter: cst.CSTNode, ctx: Context, seen: frozenset[cst.CSTNode]) -> bool:
+    """Whether the function of a parameter is a helper that other code of the class gives something computed."""
+    function = ctx.tree.enclosing(parameter, cst.FunctionDef)
+    if function is None or not isinstance(parameter, cst.Param) or parameter in seen:
+        return False
+    sites = [call for call in ctx.calls.sites(function) if ctx.tree.enclosing(call, cst.FunctionDef) is not function]
+    handed = (ctx.calls.arguments(call, function).get(parameter.name.value) for call in sites)
+    return any(not isinstance(value, cst.Name) or not _is_given(value, ctx, seen | {parameter}) for value in handed)
 
 
 def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:

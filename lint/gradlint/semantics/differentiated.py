@@ -26,8 +26,8 @@ _OUTSIDE: Final = re.compile(
     r"|match|init|test|export|extract",
     re.IGNORECASE,
 )
-# Code that computes features of the data, noise or fixed positions; in a loss it is given what the network has made.
-_FEATURES: Final = re.compile(r"stft|spectrogram|fbank|(?<!de)noise|rotary|rope(?:_|$)|coord", re.IGNORECASE)
+# Code that computes features of the data or fixed positions; in a loss it is given what the network has made.
+_FEATURES: Final = re.compile(r"stft|spectrogram|fbank|rotary|rope(?:_|$)", re.IGNORECASE)
 
 
 def is_loss(name: str) -> bool:

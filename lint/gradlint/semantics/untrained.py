@@ -9,10 +9,11 @@ import libcst as cst
 from gradlint.constants import UNKNOWN, constant
 from gradlint.scopes import BindingKind
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.walk import children
 from gradlint.words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from gradlint.names import Names
     from gradlint.scopes import Binding
@@ -48,7 +49,11 @@ _SHAPING: Final = words(
 )
 _PLAIN_KEYWORDS: Final = words("device dim dtype indexing keepdim layout out size")
 _TOLD: Final = words("builtins.bool builtins.float builtins.int builtins.str numpy.ndarray")
+# Attributes of a tensor that are the tensor, seen otherwise.
+_VIEWS: Final = words("H T imag mH mT real")
+_GROWING: Final = words("add append appendleft extend insert setdefault update")
 _MOST: Final = 200  # expressions that are followed for one answer
+_DEEPEST: Final = 12  # variables that are followed into each other
 
 
 class Untrained:
@@ -94,7 +99,7 @@ class Untrained:
         bindings = self._names.reference(name).bindings
         if not all(self._is_free_binding(each, seen, tensors=tensors) for each in bindings):
             return False
-        return bool(bindings) and self._all(self._put_into(name), seen, tensors=tensors)
+        return bool(bindings) and self._is_untouched(name, seen, tensors=tensors)
 
     def _is_free_binding(self, binding: Binding, seen: set[cst.CSTNode], *, tensors: bool) -> bool:
         if binding.node in seen:
@@ -124,18 +129,31 @@ class Untrained:
             return told in _TOLD and (tensors or told != "numpy.ndarray")
         return isinstance(node.default, cst.BaseNumber) or isinstance(constant(node.default, self._names), (bool, str))
 
-    def _put_into(self, name: cst.Name) -> list[cst.BaseExpression]:
-        """What is written into places of a variable: `grid[0] = x`."""
+    def _is_untouched(self, name: cst.Name, seen: set[cst.CSTNode], *, tensors: bool) -> bool:
+        """Whether nothing with a graph is put into a variable, and it is not made one that is trained."""
         scope = self._names.reference(name).scope
-        found: list[cst.BaseExpression] = []
-        for used in self._tree.named(name.value):
-            place = self._tree.parent(used)
-            if isinstance(place, cst.Subscript) and place.value is used:
-                value = self._written(place)
-                found += [value] if value is not None and self._names.reference(used).scope is scope else []
-        return found
+        used = [one for one in self._tree.named(name.value) if self._names.reference(one).scope is scope]
+        put = [value for one in used for value in self._put_into(one)]
+        return None not in put and self._all([value for value in put if value is not None], seen, tensors=tensors)
 
-    def _written(self, place: cst.Subscript) -> cst.BaseExpression | None:
+    def _put_into(self, used: cst.Name) -> Iterator[cst.BaseExpression | None]:
+        """What one use writes: `grid[0] = x`, `grid.data = x`, `grid.view(-1).copy_(x)`, `parts.append(x)`.
+
+        None stands for a graph: `grid.requires_grad_()`.
+        """
+        child: cst.CSTNode = used
+        above = self._tree.parent(used)
+        while isinstance(above, (cst.Attribute, cst.Subscript, cst.Call)) and children(above)[0] is child:
+            if isinstance(above, cst.Call):
+                yield from _put_by(above)
+            elif (value := self._written(above)) is not None:
+                yield None if _is_switch(above) and not _is_false(value) else value
+            child, above = above, self._tree.parent(above)
+        call = self._tree.parent(above) if isinstance(above, cst.Arg) else None
+        if isinstance(call, cst.Call) and isinstance(above, cst.Arg) and above.value is child and _is_output(above):
+            yield from (given.value for given in call.args if given is not above)
+
+    def _written(self, place: cst.Attribute | cst.Subscript) -> cst.BaseExpression | None:
         above = self._tree.parent(place)
         if isinstance(above, cst.AugAssign):
             return above.value if above.target is place else None
@@ -149,8 +167,10 @@ class Untrained:
         name = self._names.self_attribute(value)
         owner = self._classes.enclosing(value) if name is not None else None
         if name is None or owner is None:
-            ends = value.attr.value in (_ENDING if tensors else _COUNTING)
-            return ends or self._holds(value.value, seen, tensors=tensors)
+            if value.attr.value in (_ENDING if tensors else _COUNTING):
+                return True
+            given = value.attr.value not in _VIEWS and self._is_option(value.value)
+            return not given and self._holds(value.value, seen, tensors=tensors)
         places = next((one.attributes[name] for one in self._classes.lineage(owner) if name in one.attributes), [])
         return bool(places) and all(self._is_free_place(place, seen, tensors=tensors) for place in places)
 
@@ -161,6 +181,30 @@ class Untrained:
         if place.kind in (AttributeKind.LAYER, AttributeKind.PARAMETER):
             return False
         return self._holds(place.value, seen, tensors=tensors)
+
+    def _is_option(self, value: cst.CSTNode, depth: int = 0) -> bool:
+        """Whether a value is what `__init__` is given: a number where it is used as one, but perhaps a module."""
+        while isinstance(value, cst.Subscript):
+            value = value.value
+        if depth > _DEEPEST:
+            return False
+        name = self._names.self_attribute(value)
+        owner = self._classes.enclosing(value) if name is not None else None
+        if name is not None and owner is not None:
+            places = (place for one in self._classes.lineage(owner) for place in one.attributes.get(name, []))
+            return any(place.value is not None and self._is_option(place.value, depth + 1) for place in places)
+        bindings = self._names.reference(value).bindings if isinstance(value, cst.Name) else ()
+        return any(self._binds_option(binding, depth) for binding in bindings)
+
+    def _binds_option(self, binding: Binding, depth: int) -> bool:
+        if binding.kind is BindingKind.PARAMETER:
+            function = self._tree.enclosing(binding.node, cst.FunctionDef, cst.Lambda)
+            is_init = isinstance(function, cst.FunctionDef) and function.name.value == "__init__"
+            told = binding.node.annotation if isinstance(binding.node, cst.Param) else None
+            return is_init and (told is None or self._names.full_name(told.annotation) not in _TOLD)
+        above = self._tree.enclosing(binding.node, cst.For, cst.CompFor) if binding.value is None else None
+        value = above.iter if isinstance(above, (cst.For, cst.CompFor)) else binding.value
+        return value is not None and self._is_option(value, depth + 1)
 
     def _is_free_call(self, call: cst.Call, seen: set[cst.CSTNode], *, tensors: bool) -> bool:
         name = self._names.full_name(call.func)
@@ -181,7 +225,7 @@ class Untrained:
         method = call.func.attr.value
         if method in _ENDING:
             return tensors or method in _COUNTING
-        if method not in _SHAPING and not self._all(given, seen, tensors=tensors):
+        if method not in _SHAPING and (self._is_option(call.func.value) or not self._all(given, seen, tensors=tensors)):
             return False
         return tensors and self._holds(call.func.value, seen, tensors=tensors)
 
@@ -201,10 +245,32 @@ def _parts(value: cst.CSTNode) -> list[cst.CSTNode]:
     return [value.elt] if isinstance(value, (cst.ListComp, cst.GeneratorExp)) else []
 
 
+def _put_by(call: cst.Call) -> Iterator[cst.BaseExpression | None]:
+    """What a method puts into its receiver: the arguments of what works in place, or makes a list longer."""
+    method = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
+    if method == "requires_grad_":
+        if not (call.args and _is_false(call.args[0].value)):
+            yield None
+    elif method in _GROWING or (method.endswith("_") and not method.startswith("_")):
+        yield from (given.value for given in call.args)
+
+
+def _is_output(given: cst.Arg) -> bool:
+    return given.keyword is not None and given.keyword.value == "out"
+
+
+def _is_switch(place: cst.Attribute | cst.Subscript) -> bool:
+    return isinstance(place, cst.Attribute) and place.attr.value == "requires_grad"
+
+
+def _is_false(value: cst.BaseExpression) -> bool:
+    return isinstance(value, cst.Name) and value.value == "False"
+
+
 def _counts(given: cst.Arg) -> bool:
     return given.keyword is None or given.keyword.value not in _PLAIN_KEYWORDS
 
 
 def _switches_on(given: cst.Arg) -> bool:
     named = given.keyword is not None and given.keyword.value == "requires_grad"
-    return named and not (isinstance(given.value, cst.Name) and given.value.value == "False")
+    return named and not _is_false(given.value)
