@@ -3,8 +3,9 @@
 ## What it does
 Reports `functional.dropout`, `dropout1d`, `dropout2d` and `dropout3d` in the methods of an `nn.Module` without the
 argument `training`, and `nn.Dropout(0.5)(x)`, made there and applied at once. Silent under a test of `training`, with
-p=0, in helpers whose caller gives p, and where `training=True` is written (Monte Carlo dropout on purpose) or the name
-of the class or method says so (the prenet of Tacotron drops in synthesis on purpose).
+p=0, in helpers whose caller gives p (not where all calls in the file give a number), and where `training=True` is
+written (Monte Carlo dropout on purpose) or the name of the class or method says so (the prenet of Tacotron drops in
+synthesis on purpose).
 
 ## Why is this bad
 The default is `training=True`, whatever `model.eval()` says, and so is the mode of a new `nn.Dropout`, which `eval()`
@@ -51,7 +52,8 @@ _MODULES = frozenset(
     f"torch.nn.{name}"
     for name in ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 )
-_MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic|prenet", re.IGNORECASE)
+_MEANT = re.compile(r"(?:^|_)mc(?:_|$)|^MC|MC[A-Z_]|monte|bayes|uncertain|stochastic", re.IGNORECASE)
+_PRENET = re.compile(r"(?:^|_)pre_?net|(?:^|[a-z0-9_])Pre_?[Nn]et|PRENET")  # not `SupreNet`
 
 
 @checks(cst.Call)
@@ -71,9 +73,10 @@ def check(call: cst.Call, ctx: Context) -> None:
     first = next(iter((*method.params.posonly_params, *method.params.params)), None)
     if first is None or owner.methods.get(method.name.value) is not method or not _is_self(first, method, ctx):
         return
-    if _MEANT.search(method.name.value) or _MEANT.search(owner.node.name.value) or _is_guarded(call, method):
+    names = (method.name.value, owner.node.name.value)
+    if any(_MEANT.search(each) or _PRENET.search(each) for each in names) or _is_guarded(call, method):
         return
-    if _is_switched(call, ctx) or _is_given(given_rate, method):
+    if _is_switched(call, ctx) or _is_given(given_rate, method, ctx):
         return
     rate = number(given_rate, ctx.names) if given_rate is not None else 0.5
     share = f"{100 * rate:g} % of the values" if rate is not None else "values"
@@ -117,10 +120,19 @@ def _is_guarded(call: cst.Call, method: cst.FunctionDef) -> bool:
     return False
 
 
-def _is_given(rate: cst.BaseExpression | None, method: cst.FunctionDef) -> bool:
-    """Whether the caller of a helper gives the rate: it may give 0 in evaluation, as torch's attention does."""
-    names = {each.name.value for each in (*method.params.params, *method.params.kwonly_params)}
-    return isinstance(rate, cst.Name) and rate.value in names and method.name.value != "forward"
+def _is_given(rate: cst.BaseExpression | None, method: cst.FunctionDef, ctx: Context) -> bool:
+    """Whether the caller of a helper gives the rate: it may give 0 in evaluation, as torch's attention does.
+
+    Not where the file's own calls all leave it at its default or give a number above 0.
+    """
+    named = {each.name.value: each for each in (*method.params.params, *method.params.kwonly_params)}
+    if not isinstance(rate, cst.Name) or rate.value not in named or method.name.value == "forward":
+        return False
+    sites = ctx.calls.sites(method)
+    default = named[rate.value].default
+    given = [ctx.calls.arguments(site, method).get(rate.value, default) for site in sites]
+    starred = any(each.star for site in sites for each in site.args)
+    return starred or not given or any(not number(each, ctx.names) for each in given)
 
 
 def _is_switched(call: cst.Call, ctx: Context) -> bool:

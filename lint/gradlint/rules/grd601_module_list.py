@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 _COLLECTING = words("parameters named_parameters modules named_modules children _apply to cuda state_dict train")
 # Functions that only read what they are given.
 _READING = words("len enumerate zip range reversed list tuple print iter sum isinstance sorted min max any all map")
+# What is asked of one parameter without training it.
+_ASKED = words("device dim dtype ndim nelement numel requires_grad requires_grad_ shape size")
 _PUTTING = words("append insert extend add add_module register_module")
 _METHODS = {"ModuleList": words("append extend insert pop"), "ModuleDict": words("items keys values update pop")}
 
@@ -67,12 +69,25 @@ def check(_: cst.Module, ctx: Context) -> None:
     for owner in ctx.classes.modules:
         if any(one.dynamic or _COLLECTING & one.methods.keys() for one in ctx.classes.lineage(owner)):
             continue
-        if any(ctx.names.self_attribute(node) == "_modules" for node in ctx.tree.below(owner.node, cst.Attribute)):
+        if any(_is_registry(node, ctx) for node in ctx.tree.below(owner.node, cst.Attribute)):
             continue
         for name in owner.attributes:
             place = _filled(owner, name)
             if place is not None and place.method is not None and isinstance(place.node, cst.Attribute):
                 _look(owner, place, held, ctx)
+
+
+def _is_registry(node: cst.Attribute, ctx: Context) -> bool:
+    """Whether the class writes to torch's own dict: `self._modules[name] = layer`, `self._modules.update(...)`."""
+    if ctx.names.self_attribute(node) != "_modules":
+        return False
+    above = ctx.tree.parent(node)
+    if isinstance(above, cst.Attribute):
+        return above.attr.value in ("update", "setdefault", "__setitem__")
+    if isinstance(above, cst.Arg):
+        return _is_given_away(node, ctx)
+    place = ctx.tree.parent(above) if isinstance(above, cst.Subscript) else above
+    return isinstance(place, (cst.AssignTarget, cst.AugAssign))
 
 
 def _filled(owner: ModuleClass, name: str) -> Attribute | None:
@@ -179,7 +194,7 @@ def _is_passed_on(use: cst.BaseExpression, ctx: Context) -> bool:
     each = {name.value for name in ctx.tree.below(loop.target, cst.Name)}
     body = loop.body if isinstance(loop, cst.For) else ctx.tree.parent(loop) or loop
     for read in ctx.tree.below(body, cst.Attribute):
-        if read.attr.value == "parameters" and isinstance(read.value, cst.Name) and read.value.value in each:
+        if isinstance(read.value, cst.Name) and read.value.value in each and _collects(read, ctx):
             return True
     for given in ctx.tree.below(body, cst.Arg):
         call = ctx.tree.parent(given)
@@ -191,11 +206,36 @@ def _is_passed_on(use: cst.BaseExpression, ctx: Context) -> bool:
     return False
 
 
+def _collects(method: cst.Attribute, ctx: Context) -> bool:
+    """Whether `layer.parameters()` goes anywhere; counting, freezing and filling them one by one trains nothing."""
+    call = ctx.tree.parent(method)
+    if method.attr.value != "parameters" or not isinstance(call, cst.Call) or call.func is not method:
+        return False
+    loop = ctx.tree.parent(call)
+    if not isinstance(loop, (cst.For, cst.CompFor)) or loop.iter is not call or not isinstance(loop.target, cst.Name):
+        return True
+    around = loop
+    while isinstance(around, cst.CompFor):
+        around = ctx.tree.parent(around)  # type: ignore[assignment]
+    inside = around.body if isinstance(around, cst.For) else around
+    uses = (name for name in ctx.tree.below(inside, cst.Name) if name.value == loop.target.value)
+    return any(use is not loop.target and not _is_only_asked(use, ctx) for use in uses)
+
+
+def _is_only_asked(parameter: cst.Name, ctx: Context) -> bool:
+    """Whether a use of a parameter counts, freezes or fills it: `p.numel()`, `p.requires_grad = False`."""
+    above = ctx.tree.parent(parameter)
+    if isinstance(above, cst.Attribute):
+        return above.value is not parameter or above.attr.value in _ASKED
+    call = ctx.tree.parent(above) if isinstance(above, cst.Arg) else None
+    return isinstance(call, cst.Call) and (ctx.names.full_name(call.func) or "").startswith("torch.nn.init.")
+
+
 def _is_element_kept(element: cst.Subscript, ctx: Context) -> bool:
     """`self.first = self.layers[0]` registers it, `self.layers[0].parameters()` goes to an optimizer."""
     above = ctx.tree.parent(element)
     if isinstance(above, cst.Attribute):
-        return above.attr.value == "parameters"
+        return _collects(above, ctx)
     targets = [target.target for target in above.targets] if isinstance(above, cst.Assign) else []
     return any(ctx.names.self_attribute(target) is not None for target in targets)
 

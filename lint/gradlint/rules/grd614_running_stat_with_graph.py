@@ -58,6 +58,7 @@ from gradlint.semantics.forward_methods import running
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.input_values import InputValues
 from gradlint.semantics.module_class import AttributeKind
+from gradlint.semantics.reaching import reaching_value
 from gradlint.semantics.statistics import Update, updates
 from gradlint.semantics.untrained import Untrained
 from gradlint.walk import walk
@@ -96,8 +97,18 @@ def _is_average(update: Update, ctx: Context) -> bool:
         return True
     if not isinstance(update.node, cst.AugAssign) or not isinstance(term, cst.BinaryOperation):
         return _is_weighted(term)
+    return _is_weighted(term) and any(_is_number(side, ctx) for side in (term.left, term.right))
+
+
+def _is_number(value: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether a value is a number, also one that a function of the file returns: `momentum = self.rate()`."""
     untrained = Untrained(ctx.tree, ctx.names, ctx.classes)
-    return _is_weighted(term) and any(map(untrained.is_number, (term.left, term.right)))
+    if untrained.is_number(value):
+        return True
+    known = reaching_value(value, ctx.tree, ctx.names) if isinstance(value, cst.Name) else value
+    target = ctx.calls.target(known) if isinstance(known, cst.Call) else None
+    returned = [each.value for each in ctx.tree.below(target.body, cst.Return)] if target is not None else []
+    return bool(returned) and all(map(untrained.is_number, returned))
 
 
 def _is_recorded(update: Update, ctx: Context) -> bool:
