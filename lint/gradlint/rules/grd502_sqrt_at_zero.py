@@ -55,6 +55,7 @@ from gradlint.semantics.elementwise import clamped_at_zero, is_guarded, power
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.reaching import reaching_value
+from gradlint.semantics.shown import SHOWING, SHOWN_BY
 from gradlint.semantics.untrained import Untrained
 
 _SUMS = frozenset({"torch.sum", "torch.mean", "torch.nansum"})
@@ -96,7 +97,7 @@ def check(_: cst.Module, ctx: Context) -> None:
 
 
 def _is_told(value: cst.CSTNode, ctx: Context, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a value is only asserted, printed, or made a number with `detach()`, `item()` or `float()`: for the log.
+    """Whether a value is only asserted, printed, logged, or made a number with `detach()`, `item()` or `float()`.
 
     `seen` are the variables that were asked on the way here: they add nothing.
     """
@@ -110,7 +111,10 @@ def _is_told(value: cst.CSTNode, ctx: Context, seen: frozenset[str] = frozenset(
     call = ctx.tree.parent(above) if isinstance(above, cst.Arg) else None
     if isinstance(call, cst.Call):
         name = ctx.names.full_name(call.func) or ""
-        return name in ("builtins.float", "builtins.print") or (name.startswith("torch.") and _is_told(call, ctx, seen))
+        if name.startswith("torch."):
+            return _is_told(call, ctx, seen)
+        method = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
+        return name in SHOWN_BY or method in SHOWING
     target = above.targets[0].target if isinstance(above, cst.Assign) and len(above.targets) == 1 else None
     function = ctx.tree.enclosing(value, cst.FunctionDef)
     if not isinstance(target, cst.Name) or function is None:

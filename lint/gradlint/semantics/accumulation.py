@@ -9,6 +9,7 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.receiver_places import place_of
+from gradlint.semantics.shown import SHOWING, SHOWN_BY
 from gradlint.walk import walk
 from gradlint.words import words
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 # Methods that keep the graph, so that what they give is as good as the tensor itself.
 _KEEPING: Final = words("mean sum clone view squeeze reshape")
-_SHOWING: Final = words("item detach info debug warning add_scalar log write set_postfix set_description format tolist")
-_SHOWN_BY: Final = words(
-    "builtins.print builtins.float builtins.str builtins.round builtins.format builtins.len math.isnan"
-)
 # Functions whose result is shown where what they are given is: `print(sum(losses) / len(losses))`.
 _REDUCING: Final = words(
     "builtins.sum builtins.max builtins.min numpy.mean numpy.sum numpy.average numpy.array numpy.asarray torch.stack"
@@ -194,7 +191,7 @@ def _shows(use: cst.CSTNode, tree: Tree, names: Names, seen: frozenset[str]) -> 
             method = above.func.attr.value if isinstance(above.func, cst.Attribute) else ""
             name = names.full_name(above.func)
             if name not in _REDUCING and (method not in _KEEPING or child is not above.func):
-                return method in _SHOWING or name in _SHOWN_BY
+                return method in SHOWING or name in SHOWN_BY
         if isinstance(above, cst.AugAssign) and above.target is child:
             return True
         if isinstance(above, cst.Assign):

@@ -9,8 +9,8 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.grad_mode import Mode
+from gradlint.semantics.graph_ends import ENDING, ENDING_FUNCTIONS
 from gradlint.semantics.reaching import reaching_value
-from gradlint.words import words
 
 if TYPE_CHECKING:
     from gradlint.names import Names
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from gradlint.semantics.receivers import Receivers
     from gradlint.walk import Tree
 
-# Methods and attributes of a tensor whose value is outside of every graph.
-_ENDING: Final = words(
-    "detach detach_ item tolist numpy data argmax argmin argsort shape size device dtype numel dim ndim long int bool"
-    " nonzero eq ne lt le gt ge isnan isinf isfinite backward requires_grad grad"
-)
-_ENDING_FUNCTIONS: Final = words(
-    "builtins.float builtins.int builtins.len builtins.bool builtins.str torch.argmax torch.argmin torch.zeros_like"
-    " torch.ones_like torch.rand_like torch.randn_like torch.empty_like torch.full_like torch.tensor torch.isnan"
-    " torch.isfinite torch.no_grad"
-)
 _MOST: Final = 300  # expressions that are followed for one answer
 
 
@@ -49,17 +39,17 @@ class GraphValues:
         if isinstance(value, (cst.BaseNumber, cst.BaseString, cst.Comparison)):
             return True
         if isinstance(value, cst.Call):
-            if self._names.full_name(value.func) in _ENDING_FUNCTIONS:
+            if self._names.full_name(value.func) in ENDING_FUNCTIONS:
                 return True
             return isinstance(value.func, cst.Attribute) and self._ends(value.func)
         if isinstance(value, cst.Attribute):
-            return value.attr.value in _ENDING
+            return value.attr.value in ENDING
         if isinstance(value, cst.BinaryOperation):
             return self.is_free(value.left) and self.is_free(value.right)
         return isinstance(value, cst.UnaryOperation) and self.is_free(value.expression)
 
     def _ends(self, method: cst.Attribute) -> bool:
-        if method.attr.value in _ENDING:
+        if method.attr.value in ENDING:
             return True
         return method.attr.value in ("cpu", "clone", "mean", "sum", "to", "float") and self.is_free(method.value)
 

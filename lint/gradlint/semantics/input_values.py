@@ -8,8 +8,8 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind, ScopeKind
 from gradlint.semantics.grad_mode import Mode
+from gradlint.semantics.graph_ends import ENDING, ENDING_FUNCTIONS
 from gradlint.walk import children
-from gradlint.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from gradlint.names import Names
     from gradlint.semantics.grad_mode import GradMode
 
-# Attributes and methods after which there is no graph any more.
-_ENDING: Final = words(
-    "detach detach_ data item tolist numpy size shape device dtype numel dim ndim argmax argmin argsort long int bool"
-    " nonzero type ndimension new_zeros new_ones requires_grad grad"
-)
-_ENDING_FUNCTIONS: Final = words("len int float bool str range isinstance")
 _DEEPEST: Final = 12
 
 
@@ -34,7 +28,7 @@ class InputValues:
 
     def reaches(self, expression: cst.CSTNode, method: cst.FunctionDef, depth: int = 0) -> bool:
         """Whether an argument of a method goes into a value with its graph; false where that cannot be seen."""
-        for name in _leaves(expression):
+        for name in self._leaves(expression):
             for binding in self._names.reference(name).bindings:
                 if binding.kind is BindingKind.PARAMETER and self._is_tensor(binding.node, method):
                     return True
@@ -54,25 +48,24 @@ class InputValues:
         told = self._names.full_name(node.annotation.annotation) if node.annotation is not None else None
         return told is None or told == "torch.Tensor"
 
-
-def _leaves(value: cst.CSTNode) -> Iterator[cst.Name]:
-    """The names in a value, but not below what ends a graph, in comparisons, indices or names of attributes."""
-    if isinstance(value, cst.Name):
-        yield value
-    elif isinstance(value, cst.Attribute):
-        if value.attr.value not in _ENDING:
-            yield from _leaves(value.value)
-    elif isinstance(value, cst.Subscript):
-        yield from _leaves(value.value)
-    elif isinstance(value, cst.Call):
-        function = value.func
-        if isinstance(function, cst.Name) and function.value in _ENDING_FUNCTIONS:
-            return
-        if isinstance(function, cst.Attribute) and function.attr.value in _ENDING:
-            return
-        yield from _leaves(function)
-        for given in value.args:
-            yield from _leaves(given.value)
-    elif not isinstance(value, (cst.Comparison, cst.Lambda, cst.BaseString)):
-        for below in children(value):
-            yield from _leaves(below)
+    def _leaves(self, value: cst.CSTNode) -> Iterator[cst.Name]:
+        """The names in a value, but not below what ends a graph, in comparisons, indices or names of attributes."""
+        if isinstance(value, cst.Name):
+            yield value
+        elif isinstance(value, cst.Attribute):
+            if value.attr.value not in ENDING:
+                yield from self._leaves(value.value)
+        elif isinstance(value, cst.Subscript):
+            yield from self._leaves(value.value)
+        elif isinstance(value, cst.Call):
+            function = value.func
+            if self._names.full_name(function) in ENDING_FUNCTIONS:
+                return
+            if isinstance(function, cst.Attribute) and function.attr.value in ENDING:
+                return
+            yield from self._leaves(function)
+            for given in value.args:
+                yield from self._leaves(given.value)
+        elif not isinstance(value, (cst.Comparison, cst.Lambda, cst.BaseString)):
+            for below in children(value):
+                yield from self._leaves(below)

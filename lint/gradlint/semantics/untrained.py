@@ -8,6 +8,7 @@ import libcst as cst
 
 from gradlint.constants import UNKNOWN, constant
 from gradlint.scopes import BindingKind
+from gradlint.semantics.graph_ends import ENDING
 from gradlint.semantics.module_class import AttributeKind
 from gradlint.walk import children
 from gradlint.words import words
@@ -35,12 +36,7 @@ _OF_NUMBERS: Final = words(
     "builtins.abs builtins.enumerate builtins.list builtins.max builtins.min builtins.pow builtins.reversed"
     " builtins.sorted builtins.sum builtins.tuple builtins.zip"
 )
-# Attributes and methods whose value has no graph, whatever has them.
-_ENDING: Final = words(
-    "argmax argmin argsort bool data detach detach_ device dim dtype grad int item itemsize long ndim nelement"
-    " new_empty new_full new_ones new_zeros nonzero numel numpy shape size tolist"
-)
-_COUNTING: Final = words("dim item nelement ndim numel shape size")  # of these the numbers
+_COUNTING: Final = words("dim item nelement ndim numel shape size")  # of what ends a graph, the numbers
 # Methods of which only the receiver matters: their arguments are shapes, axes, devices and types.
 _SHAPING: Final = words(
     "chunk clone contiguous cpu cuda double expand expand_as flatten flip float gather half index_select mean movedim"
@@ -167,7 +163,7 @@ class Untrained:
         name = self._names.self_attribute(value)
         owner = self._classes.enclosing(value) if name is not None else None
         if name is None or owner is None:
-            if value.attr.value in (_ENDING if tensors else _COUNTING):
+            if value.attr.value in (ENDING if tensors else _COUNTING):
                 return True
             given = value.attr.value not in _VIEWS and self._is_option(value.value)
             return not given and self._holds(value.value, seen, tensors=tensors)
@@ -223,7 +219,7 @@ class Untrained:
         if not isinstance(call.func, cst.Attribute) or self._names.self_attribute(call.func) is not None:
             return False
         method = call.func.attr.value
-        if method in _ENDING:
+        if method in ENDING:
             return tensors or method in _COUNTING
         if method not in _SHAPING and (self._is_option(call.func.value) or not self._all(given, seen, tensors=tensors)):
             return False
