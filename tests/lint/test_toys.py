@@ -36,12 +36,23 @@ def test_toys_among_tests_are_not_told(code: str, path: str) -> None:
     assert found(path, code) == 0
 
 
-@pytest.mark.parametrize("code", ["GRD416", "GRD603"])
-@PATHS
+@pytest.mark.parametrize(
+    ("code", "path"),
+    [
+        ("GRD416", "tests/net.py"), ("GRD416", "pkg/testing/a/b.py"), ("GRD416", "pkg/test/net.py"),
+        ("GRD416", "test_net.py"), ("GRD416", "net_test.py"),
+        ("GRD603", "pkg/test/net.py"), ("GRD603", "test_net.py"), ("GRD603", "net_test.py"),
+    ],
+)  # fmt: skip
 def test_what_research_runs_as_its_test_script_is_told(code: str, path: str) -> None:
     """`test_net.py` is how much research code evaluates its network: there the name says nothing."""
     assert found(path, code) == 1
     assert found(path, code, "def test_epoch(net):\n    return net") == 1
+
+
+@pytest.mark.parametrize("path", ["tests/models.py", "pkg/testing/helpers/models.py"])
+def test_networks_that_are_made_for_tests_may_make_layers_anew(path: str) -> None:
+    assert found(path, "GRD603") == 0
 
 
 @pytest.mark.parametrize("code", TOYS)

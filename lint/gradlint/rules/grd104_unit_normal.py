@@ -3,7 +3,7 @@
 ## What it does
 Reports `normal_` without a standard deviation (or with 1) for the weights of linear and convolutional layers with more
 than one input. Embeddings, parameters of one's own, layers that a normalisation follows and networks that are never
-trained, which stay in the function and whose output leaves the graph there, are left alone.
+trained, whose output leaves the graph where they are made and which nobody else is given, are left alone.
 
 ## Why is this bad
 The output of a layer has sqrt(fan_in) times the standard deviation of its input: in torch 2.13, 16 for 256 inputs,
@@ -86,8 +86,16 @@ def _is_never_trained(call: InitCall, ctx: Context) -> bool:
 
 
 def _stays(name: cst.Name, ctx: Context) -> bool:
-    """Whether a use of a network keeps it in the function: it is made, called, or asked for its modules."""
+    """Whether a use of a network keeps it in the function: it is made, called, or asked for its modules.
+
+    Its class may keep it (`self.nets.append(net)`) where the file reads no parameters and calls no `backward()`.
+    """
     above = ctx.tree.parent(name)
+    call = ctx.tree.parent(above) if isinstance(above, cst.Arg) else None
+    if isinstance(call, cst.Call):
+        method = call.func if isinstance(call.func, cst.Attribute) and call.func.attr.value == "append" else None
+        kept = method is not None and ctx.names.self_attribute(method.value) is not None
+        return kept and not any(ctx.tree.named(word) for word in ("parameters", "backward"))
     if isinstance(above, cst.Attribute):
         return above.value is not name or above.attr.value in _ASKING
     return isinstance(above, cst.AssignTarget) or (isinstance(above, cst.Call) and above.func is name)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gradlint.walk import Tree
 
 _PATHS: Final = re.compile(r"(?:^|/)(?:tests?|testing)/|(?:^|/)test_[^/]*$|_test\.py$|(?:^|/)conftest\.py$")
+_FOLDERS: Final = re.compile(r"(?:^|/)(?:tests|testing)/")
 _FRAMEWORKS: Final = re.compile(r"(?:pytest|unittest|torch\.testing|absl\.testing)(?:\.|$)")
 
 
@@ -20,6 +21,11 @@ def is_among_tests(path: str) -> bool:
     Research code evaluates in such files, too: who judges an evaluation asks what the file holds.
     """
     return _PATHS.search(path) is not None
+
+
+def is_helper_of_tests(path: str) -> bool:
+    """By its folder, `tests` or `testing`: the networks that are made there for tests in other files."""
+    return _FOLDERS.search(path) is not None
 
 
 def holds_tests(tree: Tree) -> bool:
