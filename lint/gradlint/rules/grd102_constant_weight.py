@@ -43,11 +43,11 @@ import libcst as cst
 from gradlint.constants import integer, number
 from gradlint.model import Edit, Safety
 from gradlint.rule import Context, checks
+from gradlint.semantics.code_of_tests import holds_tests
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.layers import Link, layer_kind
 from gradlint.semantics.stacks import hidden_layers, plain_runs
 from gradlint.semantics.tensor_changes import is_changed_below
-from gradlint.semantics.toys import holds_tests, is_among_tests
 
 if TYPE_CHECKING:
     from gradlint.semantics.init_function import InitCall
@@ -59,7 +59,7 @@ _GIVEN = {"constant": "val", "fill": "value"}
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every init call that fills a weight with one number."""
-    if is_among_tests(ctx.source.path) or holds_tests(ctx.tree):
+    if holds_tests(ctx.tree):
         return
     of_weights = [(call, _constant(call, ctx)) for call in ctx.reach.calls if call.attribute == "weight"]
     filled = [(call, value) for call, value in of_weights if value is not None and not _is_frozen(call, ctx)]

@@ -40,10 +40,10 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from gradlint.rule import Context, checks
+from gradlint.semantics.code_of_tests import holds_tests
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.layers import Link, LinkKind
 from gradlint.semantics.passed_on import PassedOn
-from gradlint.semantics.toys import holds_tests, is_among_tests
 
 if TYPE_CHECKING:
     from gradlint.semantics.layer_chain import Chain
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every pair of neighbours of every chain once."""
-    if is_among_tests(ctx.source.path) or holds_tests(ctx.tree):
+    if holds_tests(ctx.tree):
         return
     passed = PassedOn(ctx.tree, ctx.names)
     seen: set[cst.CSTNode] = set()

@@ -56,10 +56,10 @@ import libcst as cst
 from gradlint.model import Safety
 from gradlint.rule import Context, checks
 from gradlint.scopes import BindingKind
+from gradlint.semantics.code_of_tests import holds_tests
 from gradlint.semantics.evaluation import Evaluation, Evaluations
 from gradlint.semantics.grad_mode import Mode
 from gradlint.semantics.switched_off import switched_off
-from gradlint.semantics.toys import holds_tests
 from gradlint.walk import walk
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 ## What it does
 Reports layers with parameters that `forward`, or a method it calls, makes and applies: `nn.Linear(8, 8)(x)`, through a
 variable, or set on `self` without a condition. Silent for layers without parameters, for those made once under an
-`if`, where the weights are read or written after, in files that hold tests and in folders `tests` and `testing`.
+`if`, where the weights are read or written after and in files that hold tests.
 
 ## Why is this bad
 Each call starts from new random weights, so one input gives two outputs; no optimizer sees them, so nothing is ever
@@ -45,9 +45,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from gradlint.rule import Context, checks
+from gradlint.semantics.code_of_tests import holds_tests
 from gradlint.semantics.forward_methods import running
 from gradlint.semantics.held_modules import HeldModules
-from gradlint.semantics.toys import holds_tests, is_helper_of_tests
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _MOVING = words("to cuda cpu double half float train eval requires_grad_ type_as
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at what runs in every module class of the file."""
-    if is_helper_of_tests(ctx.source.path) or holds_tests(ctx.tree):
+    if holds_tests(ctx.tree):
         return
     held = HeldModules(ctx.tree, ctx.names, ctx.classes)
     for owner in ctx.classes.modules:

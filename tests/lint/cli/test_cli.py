@@ -180,3 +180,13 @@ def test_gradlint_needs_neither_torch_nor_pytest_and_a_warm_run_no_libcst(write:
 
 def test_every_rule_is_listed_once() -> None:
     assert len({info.code for info in EVERY}) == len(EVERY) == len(RULES) + 3
+
+
+def test_every_bad_example_is_told_where_it_lies_and_no_trap_is(cli: Cli) -> None:
+    """No rule is silent for the sake of a folder's name: the examples themselves lie under `tests`."""
+    fixtures = ROOT / "tests" / "lint" / "fixtures"
+    codes = [info.code for info in RULES]
+    found = json.loads(cli(fixtures, "--no-cache", "--select", "ALL", "--output-format", "json").out)
+    told = {(Path(each["path"]).parent.name, Path(each["path"]).name) for each in found if each["code"] in each["path"]}
+    assert [code for code in codes if (code, "bad.py") not in told] == []
+    assert sorted(pair for pair in told if pair[1] in ("traps.py", "good.py")) == []

@@ -1,4 +1,7 @@
-"""Code of tests: its networks are toys, made to have known numbers, and nobody trains them."""
+"""Code of tests: its networks are toys, made to have known numbers, and nobody trains them.
+
+What a file holds says so, not its name: research evaluates in `test_net.py`, and courses keep exercises in `tests/`.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,11 @@ import libcst as cst
 if TYPE_CHECKING:
     from gradlint.walk import Tree
 
-_PATHS: Final = re.compile(r"(?:^|/)(?:tests?|testing)/|(?:^|/)test_[^/]*$|_test\.py$|(?:^|/)conftest\.py$")
-_FOLDERS: Final = re.compile(r"(?:^|/)(?:tests|testing)/")
 _FRAMEWORKS: Final = re.compile(r"(?:pytest|unittest|torch\.testing|absl\.testing)(?:\.|$)")
 
 
-def is_among_tests(path: str) -> bool:
-    """By its path: in a folder `tests`, `test` or `testing`, or named as pytest and unittest find their tests.
-
-    Research code evaluates in such files, too: who judges an evaluation asks what the file holds.
-    """
-    return _PATHS.search(path) is not None
-
-
-def is_helper_of_tests(path: str) -> bool:
-    """By its folder, `tests` or `testing`: the networks that are made there for tests in other files."""
-    return _FOLDERS.search(path) is not None
-
-
 def holds_tests(tree: Tree) -> bool:
-    """By what it holds: a framework for tests, or a function `test_...` that asserts something."""
+    """Whether a file imports a framework for tests, or has a function `test_...` that asserts something."""
     if any(map(_FRAMEWORKS.match, _imported(tree))):
         return True
     tests = (each for each in tree.nodes(cst.FunctionDef) if each.name.value.startswith("test_"))
