@@ -92,7 +92,7 @@ class Names:
         elsewhere: Callable[[str], str] | None = None,
     ) -> None:
         self.tree = tree
-        self._module = module
+        self.module = module
         self._elsewhere = elsewhere or (lambda name: name)
         # By id, because hashing a node is a call of a Python function; the node beside it keeps its id from others.
         self._full: dict[int, tuple[cst.CSTNode, str | None]] = {}
@@ -214,7 +214,7 @@ class Names:
                 if parts and isinstance(node, cst.FunctionDef):
                     parts.append("<locals>")
                 parts.append(node.name.value)
-        return ".".join((self._module, *reversed(parts)))
+        return ".".join((self.module, *reversed(parts)))
 
     def spelling(self, full_name: str, at: cst.CSTNode) -> str | None:
         """How a torch name is written at a place with what is imported there: `nn.ModuleList`; None without import."""

@@ -76,7 +76,7 @@ _DIFFERENCE = (
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every square root."""
-    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.mode, ctx.graphs)
+    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.calls, ctx.mode, ctx.graphs)
     for root in (*ctx.tree.nodes(cst.Call), *ctx.tree.nodes(cst.BinaryOperation)):
         found = power(root, ctx.names)
         if found is None or found[1] != 0.5:

@@ -58,7 +58,7 @@ class _Term:
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at the sums and differences that are no part of a larger one."""
-    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.mode, ctx.graphs)
+    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.calls, ctx.mode, ctx.graphs)
     seen: set[cst.CSTNode] = set()
     for operation in ctx.tree.nodes(cst.BinaryOperation):
         if operation in seen or not isinstance(operation.operator, (cst.Add, cst.Subtract)):

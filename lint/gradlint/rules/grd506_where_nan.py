@@ -3,7 +3,8 @@
 ## What it does
 Reports `torch.where(x > 0, torch.sqrt(x), 0)` and the like: a branch with a square root, logarithm, division, negative
 or fractional power, `acos` or `asin` of the value that the condition tests against its singular point. Silent where the
-argument is clamped, replaced by another `where`, or has a number added, and without gradients.
+argument is clamped, replaced by another `where`, or has a number added, without gradients, and in functions that the
+file calls from neither a forward pass nor a loss.
 
 ## Why is this bad
 Both branches are computed, and the gradient of the branch that is not taken is multiplied by 0. The derivative of
@@ -50,15 +51,15 @@ _SAFE: dict[tuple[float, ...], str] = {(0,): "1.0", (-1, 1): "0.0", (1,): "2.0"}
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every `torch.where` with three arguments."""
-    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.mode, ctx.graphs)
+    places = Differentiated(ctx.tree, ctx.names, ctx.classes, ctx.calls, ctx.mode, ctx.graphs)
     for call in ctx.tree.nodes(cst.Call):
         if ctx.names.full_name(call.func) != "torch.where" or len(call.args) != 3:
             continue
-        if any(given.star or given.keyword is not None for given in call.args) or not places.holds(call):
+        if any(given.star or given.keyword is not None for given in call.args) or not places.may_hold(call):
             continue
         condition = _followed(call.args[0].value, ctx)
         for index in (1, 2):
-            _look(call, condition, index, ctx)
+            _look(call, condition, index, places, ctx)
 
 
 def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
@@ -68,10 +69,12 @@ def _followed(value: cst.BaseExpression, ctx: Context) -> cst.BaseExpression:
     return binding.value if local and binding is not None and binding.value is not None else value
 
 
-def _look(call: cst.Call, condition: cst.BaseExpression, index: int, ctx: Context) -> None:
+def _look(call: cst.Call, condition: cst.BaseExpression, index: int, places: Differentiated, ctx: Context) -> None:
     for node in ctx.tree.walk(call.args[index].value):
         inner, edges, word = _singular(node, ctx)
         if inner is None or not _tests(condition, inner, edges, ctx) or is_guarded(inner, ctx.names):
+            continue
+        if places.is_untrained(inner) or (condition is not call.args[0].value and _is_made_anew(inner, ctx)):
             continue
         ctx.report(
             node,
@@ -82,6 +85,11 @@ def _look(call: cst.Call, condition: cst.BaseExpression, index: int, ctx: Contex
             related=[(call.args[0].value, "the condition")],
         )
         return
+
+
+def _is_made_anew(inner: cst.BaseExpression, ctx: Context) -> bool:
+    """Whether a variable is assigned more than once: a condition asked before may speak of another value."""
+    return isinstance(inner, cst.Name) and len(ctx.names.reference(inner).bindings) > 1
 
 
 def _singular(node: cst.CSTNode, ctx: Context) -> tuple[cst.BaseExpression | None, tuple[float, ...], str]:

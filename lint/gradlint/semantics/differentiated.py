@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from gradlint.names import Names
     from gradlint.semantics.grad_mode import GradMode
     from gradlint.semantics.graph_values import GraphValues
+    from gradlint.semantics.local_calls import LocalCalls
     from gradlint.semantics.module_class import ModuleClasses
     from gradlint.walk import Tree
 
-_LOSS: Final = re.compile(r"loss|criterion|penalty|regulari[sz]", re.IGNORECASE)
+_LOSS: Final = re.compile(
+    r"loss|criterion|penalty|regulari[sz]|(?:^|_)(?:bce|nll)(?:_|$)|cross_entropy|CrossEntropy", re.IGNORECASE
+)
+_DEEPEST: Final = 3  # calls from a forward pass or loss down to a function of the file
 # Code that measures, decodes or prepares; nothing there is trained.
 _OUTSIDE: Final = re.compile(
     r"metric|eval|accuracy|decode|encode_|box|nms|process|augment|transform|infer|predict|generat|sampl|schedul|visuali"
@@ -44,12 +48,33 @@ def names_around(value: cst.CSTNode, tree: Tree) -> list[str]:
 class Differentiated:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names, classes: ModuleClasses, mode: GradMode, graphs: GraphValues) -> None:
-        self._tree, self._names, self._classes, self._mode, self._graphs = tree, names, classes, mode, graphs
+    def __init__(
+        self,
+        tree: Tree,
+        names: Names,
+        classes: ModuleClasses,
+        calls: LocalCalls,
+        mode: GradMode,
+        graphs: GraphValues,
+    ) -> None:
+        self._tree, self._names, self._classes, self._calls = tree, names, classes, calls
+        self._mode, self._graphs = mode, graphs
         self._untrained = Untrained(tree, names, classes)
+        self._measures = not {"metric", "metrics"}.isdisjoint(names.module.split("."))
 
     def holds(self, value: cst.CSTNode) -> bool:
         """Whether a value most likely is differentiated: autograd records, and a forward pass or a loss makes it."""
+        return self._holds(value, unknown=False)
+
+    def may_hold(self, value: cst.CSTNode) -> bool:
+        """The same, but a function of which it is not known who calls it counts, too."""
+        return self._holds(value, unknown=True)
+
+    def is_untrained(self, value: cst.CSTNode) -> bool:
+        """Whether a value surely has no graph, because nothing it is computed from has one."""
+        return self._untrained.holds(value)
+
+    def _holds(self, value: cst.CSTNode, *, unknown: bool) -> bool:
         function = self._tree.enclosing(value, cst.FunctionDef)
         if self._untrained.holds(value):
             return False
@@ -59,9 +84,23 @@ class Differentiated:
         loss = any(map(is_loss, around))
         if any(_OUTSIDE.search(name) or (not loss and _FEATURES.search(name)) for name in around):
             return self._graphs.carries(value)
+        if self._is_trained(function, _DEEPEST):
+            return True
+        known = self._classes.enclosing(function) is not None or bool(self._calls.possible_sites(function))
+        return (unknown and not known) or self._graphs.carries(value)
+
+    def _is_trained(self, function: cst.FunctionDef, deepest: int) -> bool:
+        """Whether a function is a forward pass or a loss, or called by one with gradients."""
         if function in self._running or is_loss(function.name.value):
             return True
-        return self._graphs.carries(value)
+        for call in self._calls.sites(function) if deepest and not self._measures else ():
+            caller = self._tree.enclosing(call, cst.FunctionDef)
+            if caller is None or caller is function or self._mode.at(call) is not Mode.ON:
+                continue
+            outside = any(_OUTSIDE.search(name) for name in names_around(call, self._tree))
+            if not outside and self._is_trained(caller, deepest - 1):
+                return True
+        return False
 
     @cached_property
     def _running(self) -> set[cst.FunctionDef]:
