@@ -4,7 +4,7 @@
 Reports `torch.where(x > 0, torch.sqrt(x), 0)` and the like: a branch with a square root, logarithm, division, negative
 or fractional power, `acos` or `asin` of the value that the condition tests against its singular point. Silent where the
 argument is clamped, replaced by another `where`, or has a number added, without gradients, and in functions that the
-file calls from neither a forward pass nor a loss.
+file calls from neither a forward pass nor a loss; a division is told only where one of these calls it.
 
 ## Why is this bad
 Both branches are computed, and the gradient of the branch that is not taken is multiplied by 0. The derivative of
@@ -43,6 +43,7 @@ from gradlint.semantics.differentiated import Differentiated
 from gradlint.semantics.elementwise import applied, is_guarded, power
 
 _EDGES = {"acos": (-1, 1), "asin": (-1, 1), "arccos": (-1, 1), "arcsin": (-1, 1), "atanh": (-1, 1), "acosh": (1,)}
+_DIVISION = "the division"
 _ZERO = ("log", "log2", "log10")
 #: What stands in for the argument where its branch is not taken: a point at which the function has a derivative.
 _SAFE: dict[tuple[float, ...], str] = {(0,): "1.0", (-1, 1): "0.0", (1,): "2.0"}
@@ -74,6 +75,9 @@ def _look(call: cst.Call, condition: cst.BaseExpression, index: int, places: Dif
         inner, edges, word = _singular(node, ctx)
         if inner is None or not _tests(condition, inner, edges, ctx) or is_guarded(inner, ctx.names):
             continue
+        # What is divided by is as often a count as a number of the network's.
+        if word == _DIVISION and not places.holds(call):
+            continue
         if places.is_untrained(inner) or (condition is not call.args[0].value and _is_made_anew(inner, ctx)):
             continue
         ctx.report(
@@ -100,10 +104,10 @@ def _singular(node: cst.CSTNode, ctx: Context) -> tuple[cst.BaseExpression | Non
             return inner, _EDGES.get(function, (0,)), f"`{function}`"
     found = power(node, ctx.names)
     if found is not None and (found[1] < 0 or 0 < found[1] < 1):
-        word = "the division" if found[1] == -1 else "the square root" if found[1] == 0.5 else "the power"
+        word = _DIVISION if found[1] == -1 else "the square root" if found[1] == 0.5 else "the power"
         return found[0], (0,), word
     if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Divide):
-        return node.right, (0,), "the division"
+        return node.right, (0,), _DIVISION
     return None, (), ""
 
 
