@@ -65,7 +65,7 @@ def able_rules(source: Source, rules: Sequence[Rule], project: ProjectIndex) -> 
     """
     data = source.text.encode(errors="replace")
     data = code_of(data) if TORCH in data else b""
-    able = [rule for rule in rules if data and rule.info.may_fire(data)]
+    able = [rule for rule in rules if rule.info.may_fire(data)]
     if not able:
         check_syntax(source)
     elif _NAMED not in data and all(rule.info.needs_modules(data) for rule in able):

@@ -146,6 +146,7 @@ def describe(batches: Any) -> str:
     said = getattr(batches, "description", None)
     if isinstance(said, str):
         return said
-    size = f", {len(batches)} batches" if hasattr(batches, "__len__") else ""
+    count = len(batches) if hasattr(batches, "__len__") else None
+    size = "" if count is None else f", {count} {'batch' if count == 1 else 'batches'}"
     data = getattr(batches, "dataset", None)
     return type(batches).__name__ + (f" over {type(data).__name__}" if data is not None else "") + size

@@ -99,11 +99,10 @@ class _Pass:
         lost = unreached(model, {id(item) for item in model.parameters() if item.grad is not None})
         classes = class_count(outputs, self._batch.targets) if self._loss is None else None
         small = [name for name, module, _ in seen if _starts_small(module)]
-        found = reach(model, lost, self._value)
+        found = reach(model, lost, self._value)  # before `_stays`, which moves parameters
         symptoms = (
             *rules.of_layers(layers, limits, small, still=self._stays(value, layers)),
-            *rules.of_cut_off(found.cut_off),
-            *rules.of_fixed(found.fixed),
+            *rules.of_reach(found),
             *(rules.of_loss(value) if classes is None else ()),
             *rules.at_start(value, classes, *entries.facts(self._batch), limits),
         )

@@ -122,7 +122,7 @@ class Loop:
         batch, lost = self.batch, self._watching.unreached()
         if batch is not None and not self.plan.team.notes:
             found = reach(self.model, lost, lambda: self._forward(batch, last), self._watching.budget)
-            chart.note((*rules.of_cut_off(found.cut_off), *rules.of_fixed(found.fixed)))
+            chart.note(rules.of_reach(found))
 
     def report(self, seed: int, seconds: float) -> TrainingReport:
         """What there is to say about this seed so far."""

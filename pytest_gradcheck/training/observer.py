@@ -200,7 +200,7 @@ class Observer:
         chart.note(rules.of_idle(self._watching.idle(), last))
         chart.note(rules.of_left_out(self._watching.left_out(self._given), last))
         found = self._detached()
-        chart.note((*rules.of_cut_off(found.cut_off), *rules.of_fixed(found.fixed)))
+        chart.note(rules.of_reach(found))
 
     def _detached(self) -> Reach:
         """Layers that no gradient reached, although outputs that got one depend on them."""

@@ -60,13 +60,6 @@ def unreached(model: nn.Module, reached: Container[int], wanted: Container[int] 
     ]
 
 
-def cut_off(
-    model: nn.Module, names: Sequence[str], loss: Callable[[], torch.Tensor], budget: Budget | None = None
-) -> list[str]:
-    """As `reach`, of the layers that were cut off alone."""
-    return reach(model, names, loss, budget).cut_off
-
-
 def reach(
     model: nn.Module, names: Sequence[str], loss: Callable[[], torch.Tensor], budget: Budget | None = None
 ) -> Reach:
@@ -112,7 +105,7 @@ class _Search:
         self._plain = math.nan
 
     def result(self) -> Reach:
-        with _entries(self._model, self._names) as (before, fixed), contextlib.suppress(Exception):
+        with _inputs_given(self._model, self._names) as (before, fixed), contextlib.suppress(Exception):
             self._plain = self._value()
         if not math.isfinite(self._plain):
             return Reach([], [])
@@ -151,7 +144,7 @@ class _Search:
         with contextlib.ExitStack() as stack, contextlib.suppress(Exception):
             for name in fixed:
                 stack.enter_context(_changed(self._model.get_submodule(name), with_grad=False))
-            after, _ = stack.enter_context(_entries(self._model, self._names))
+            after, _ = stack.enter_context(_inputs_given(self._model, self._names))
             self._value()
             pairs = [pair for name in before for pair in zip(before[name], after.get(name, ()), strict=True)]
             return bool(pairs) and all(one != other and math.isfinite(one) for one, other in pairs)
@@ -159,7 +152,7 @@ class _Search:
 
     def _repeats(self, before: dict[str, list[float]]) -> bool:
         """Whether without any change everything is as it was: forwards that draw their own numbers are not."""
-        with _entries(self._model, self._names) as (again, _), contextlib.suppress(Exception):
+        with _inputs_given(self._model, self._names) as (again, _), contextlib.suppress(Exception):
             return self._value() == self._plain and again == before
         return False
 
@@ -171,7 +164,7 @@ class _Search:
 
 
 @contextlib.contextmanager
-def _entries(model: nn.Module, unreached: Sequence[str]) -> Iterator[tuple[dict[str, list[float]], list[str]]]:
+def _inputs_given(model: nn.Module, unreached: Sequence[str]) -> Iterator[tuple[dict[str, list[float]], list[str]]]:
     """What modules with trained parameters are given that has no gradient; unreached layers that run under no_grad.
 
     What is given is told by its sum, one a call.

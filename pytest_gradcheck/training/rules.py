@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_gradcheck.model.limits import Limits
     from pytest_gradcheck.model.run_health import Update
+    from pytest_gradcheck.training.reach import Reach
 
 #: Losses at the end of a run whose mean is judged.
 _WINDOW = 10
@@ -141,8 +142,13 @@ def of_updates(updates: Sequence[Update], limits: Limits) -> Iterator[Symptom]:
         yield Symptom("learning rate", None, f"{said}; the limit is {limits.update_warn:g}", last.step, "warning")
 
 
-def of_cut_off(names: Sequence[str]) -> Iterator[Symptom]:
-    """Layers on which the loss depends although no gradient comes back to them."""
+def of_reach(found: Reach) -> Iterator[Symptom]:
+    """Layers that no gradient reaches although the loss depends on them: cut off, or under no_grad."""
+    yield from _of_cut_off(found.cut_off)
+    yield from _of_fixed(found.fixed)
+
+
+def _of_cut_off(names: Sequence[str]) -> Iterator[Symptom]:
     more = f"; so it is in {len(names) - 1} more" if len(names) > 1 else ""
     for name in names[:1]:
         said = "the loss depends on its output, but no gradient comes back: is it detached, or read by argmax or round?"
@@ -150,8 +156,8 @@ def of_cut_off(names: Sequence[str]) -> Iterator[Symptom]:
         yield Symptom("detached", name, said + more + meant)
 
 
-def of_fixed(names: Sequence[str]) -> Iterator[Symptom]:
-    """Layers under no_grad that whatever is trained sees the batch through: a warning, because that may be meant."""
+def _of_fixed(names: Sequence[str]) -> Iterator[Symptom]:
+    """A warning, because it may be meant."""
     more = f"; so did {len(names) - 1} more" if len(names) > 1 else ""
     for name in names[:1]:
         said = f"it ran under no_grad{more}, and whatever is trained sees the batch only through that"

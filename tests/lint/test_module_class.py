@@ -8,7 +8,7 @@ import pytest
 from gradlint.engine import lint_source
 from gradlint.loader import load
 from gradlint.rules import RULES
-from gradlint.semantics.module_class import AttributeKind, calls_in_order
+from gradlint.semantics.module_class import AttributeKind
 from gradlint.semantics.project import ProjectIndex, file_facts
 from gradlint.semantics.project_cst import unit_facts
 from gradlint.settings import Settings
@@ -163,13 +163,6 @@ def test_lineage_and_enclosing() -> None:
     assert u.classes.enclosing(c.node) is None
     assert u.classes.named("__main__.B") is b
     assert u.classes.of(a.node) is a
-
-
-def test_calls_come_in_the_order_they_are_evaluated() -> None:
-    u = unit("class A:\n    def forward(self, x):\n        x = self.act(self.fc(x))\n        return self.out(x)\n")
-    forward = u.classes.all[0].forward
-    assert forward is not None
-    assert [u.names.self_attribute(call.func) for call in calls_in_order(forward)] == ["fc", "act", "out"]
 
 
 FACTS = """

@@ -13,6 +13,7 @@ from pytest_gradcheck.errors import TrainingFailure
 from pytest_gradcheck.model.run_health import Health
 from pytest_gradcheck.model.training import Failure, Site, TrainingReport
 from pytest_gradcheck.render.training_text import headline
+from pytest_gradcheck.training.feed import describe
 
 HEALTHY = TrainingReport(
     model="AlexNet",
@@ -159,3 +160,10 @@ def test_the_error_that_carries_it_survives_pickling() -> None:
     assert isinstance(error, TrainingFailure)
     assert str(error) == str(SICK)
     assert error.report.failure == SICK.failure
+
+
+@pytest.mark.parametrize(
+    ("batches", "said"), [([0], "list, 1 batch"), ([0, 0], "list, 2 batches"), (iter([0]), "list_iterator")]
+)
+def test_the_data_of_a_run_is_told_by_type_and_length(batches: object, said: str) -> None:
+    assert describe(batches) == said

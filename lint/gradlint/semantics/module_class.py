@@ -11,7 +11,7 @@ import libcst as cst
 
 from gradlint.scopes import ScopeKind
 from gradlint.semantics.project import ProjectIndex
-from gradlint.walk import Tree, walk
+from gradlint.walk import Tree
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -261,8 +261,3 @@ _REGISTERING = {
     "register_buffer": AttributeKind.BUFFER,
     "register_parameter": AttributeKind.PARAMETER,
 }
-
-
-def calls_in_order(function: cst.FunctionDef) -> list[cst.Call]:
-    """The calls in a function's body in the order they are evaluated: arguments before the call around them."""
-    return [node for node in walk(function.body, children_first=True) if isinstance(node, cst.Call)]
