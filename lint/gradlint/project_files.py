@@ -16,12 +16,15 @@ from typing import Final
 
 from gradlint.errors import UnreadableFile
 from gradlint.given_names import GivenNames
-from gradlint.semantics.project import FileFacts, file_facts
+from gradlint.semantics.file_facts import FileFacts, file_facts
+from gradlint.semantics.outline import NOTHING, Outline, outline
 from gradlint.source import Source
 
 _INSTALLED = ("site-packages", "dist-packages")
 _MAX_BYTES = 4_000_000
-GIVEN: Final = "."  # before a name that was asked for instead of a module
+# What was asked for instead of a module's facts: before a name, whether it is given; before a module, its outline.
+GIVEN: Final = "."
+OUTLINE: Final = ":"
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class FactsStore:
         self._found: dict[tuple[tuple[str, ...], str], tuple[str, bool] | None] = {}
         self._bytes: dict[str, tuple[str, bytes] | None] = {}
         self._facts: dict[tuple[str, str], FileFacts] = {}
+        self._outlines: dict[str, Outline] = {}
         self._given: dict[str, GivenNames] = {}
         self.known: dict[str, str] = {}
 
@@ -138,16 +142,22 @@ class FactsStore:
         return (f"{folder}{os.sep}{last}.py", False) if f"{last}.py" in files else None
 
     def digest(self, place: Place, module: str) -> str | None:
-        """What a module's facts are, in short; None where there is no such module. `.name`: whether it is given."""
+        """What a module's facts are, in short; None where there is no such module.
+
+        Of `:module` it is the outline, of `.name` whether it is given.
+        """
         if module.startswith(GIVEN):
             return "given" if self.gives(place, module[len(GIVEN) :]) else None
+        asked, module = module, module.removeprefix(OUTLINE)
         found = None if _is_foreign(place, module) else self.find(place.roots, module)
         read = self._read(found[0]) if found else None
         if found is None or read is None:
             return None if "." in module else self.top(place.roots, module)
-        key = f"{read[0]}:{module}:{found[1]:d}"
+        key = f"{read[0]}:{asked}:{found[1]:d}"
         if key not in self.known:
-            self.known[key] = _digest(self.facts(place, module))
+            is_outline = asked != module
+            said = _shown(self.outline(place, module)) if is_outline else _said(self.facts(place, module))
+            self.known[key] = hashlib.sha256(said.encode(errors="replace")).hexdigest()[:16]
         return self.known[key]
 
     def gives(self, place: Place, name: str) -> bool:
@@ -156,6 +166,16 @@ class FactsStore:
         if top not in self._given:
             self._given[top] = GivenNames(top)
         return self._given[top].has(name, besides=place.path)
+
+    def outline(self, place: Place, module: str) -> Outline:
+        """A module's outline; nothing where it cannot be read."""
+        found = self.find(place.roots, module)
+        read = self._read(found[0]) if found else None
+        if found is None or read is None:
+            return NOTHING
+        if found[0] not in self._outlines:
+            self._outlines[found[0]] = _outline(read[1], found[0])
+        return self._outlines[found[0]]
 
     def facts(self, place: Place, module: str) -> FileFacts:
         """A module's facts; empty where they cannot be read."""
@@ -201,13 +221,19 @@ class AskedFiles(Mapping[str, FileFacts]):
         if self._store.top(self._place.roots, top) is None:
             self.asked.add(top)
             return False
-        self.asked.add(module)
-        return self._store.find(self._place.roots, module) is not None
+        found = self._store.find(self._place.roots, module) is not None
+        self.asked.add(f"{OUTLINE}{module}" if found else module)
+        return found
 
     def __getitem__(self, module: str) -> FileFacts:
         if module not in self:
             raise KeyError(module)
+        self.asked.add(module)
         return self._store.facts(self._place, module)
+
+    def outline(self, module: str) -> Outline:
+        """What the text of a module that is there shows of it."""
+        return self._store.outline(self._place, module)
 
     def gives(self, name: str) -> bool:
         """Whether a file of the project gives a name to an object from outside."""
@@ -253,11 +279,21 @@ def _from_libcst(source: Source) -> FileFacts:
     return unit_facts(Unit(source, parse(source)))
 
 
-def _digest(facts: FileFacts) -> str:
+def _outline(data: bytes, path: str) -> Outline:
+    try:
+        return outline(Source.decode(data, path).text)
+    except UnreadableFile:
+        return NOTHING
+
+
+def _shown(outline: Outline) -> str:
+    return repr((sorted(outline.defined), sorted(outline.functions), outline.fills))
+
+
+def _said(facts: FileFacts) -> str:
     classes = [
         (name, one.name, one.bases, *map(sorted, (one.methods, one.attributes, one.names, one.made)), one.dynamic)
         for name, one in sorted(facts.classes.items())
     ]
     functions = (sorted(facts.functions), sorted(facts.inits.items()), sorted(facts.gradient_words.items()))
-    said = (sorted(facts.imports.items()), facts.star_imports, classes, *functions)
-    return hashlib.sha256(repr(said).encode(errors="replace")).hexdigest()[:16]
+    return repr((sorted(facts.imports.items()), facts.star_imports, classes, *functions))

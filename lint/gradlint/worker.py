@@ -39,7 +39,7 @@ def run(job: Job, store: FactsStore) -> Outcome:
         return Outcome(())
 
     def lint(version: Document) -> list[Violation]:
-        return _lint(version, job.plan, ProjectIndex(files, place.module, files.gives))
+        return _lint(version, job.plan, ProjectIndex(files, place.module, files.gives, files.outline))
 
     if job.fix is None or document.encode() != job.data:
         return Outcome(tuple(lint(document)), files.needs())

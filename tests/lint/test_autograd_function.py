@@ -5,7 +5,8 @@ from __future__ import annotations
 import libcst as cst
 import pytest
 from gradlint.semantics.autograd_function import FunctionClass
-from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.file_facts import file_facts
+from gradlint.semantics.project import ProjectIndex
 from gradlint.semantics.tensor_evidence import TensorEvidence
 
 from tests.lint.linting import node, unit

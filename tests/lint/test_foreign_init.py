@@ -8,7 +8,8 @@ import pytest
 from gradlint.engine import lint_source
 from gradlint.loader import load
 from gradlint.rules import RULES
-from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.file_facts import file_facts
+from gradlint.semantics.project import ProjectIndex
 from gradlint.semantics.project_cst import unit_facts
 from gradlint.settings import Settings
 from gradlint.source import Source

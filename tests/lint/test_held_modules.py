@@ -6,8 +6,9 @@ from textwrap import dedent
 
 import libcst as cst
 import pytest
+from gradlint.semantics.file_facts import file_facts
 from gradlint.semantics.held_modules import HeldModules
-from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.project import ProjectIndex
 
 from tests.lint.linting import unit
 

@@ -10,8 +10,9 @@ from gradlint.engine import able_rules
 from gradlint.loader import load
 from gradlint.parse import parse
 from gradlint.rules import RULES
+from gradlint.semantics.file_facts import FileFacts, file_facts
 from gradlint.semantics.module_free import is_module_free
-from gradlint.semantics.project import FileFacts, ProjectIndex, file_facts
+from gradlint.semantics.project import ProjectIndex
 from gradlint.source import Source
 from gradlint.unit import Unit
 

@@ -97,7 +97,8 @@ def test_relative_imports(module: str, is_package: bool, statement: str, expecte
 
 
 def test_a_re_export_is_followed_if_the_project_knows_it() -> None:
-    from gradlint.semantics.project import ProjectIndex, file_facts
+    from gradlint.semantics.file_facts import file_facts
+    from gradlint.semantics.project import ProjectIndex
 
     facts = file_facts("from torch.nn import Linear as Dense\nfrom torch import nn", "pkg.layers")
     assert facts is not None

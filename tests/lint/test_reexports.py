@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from gradlint.semantics.project import FileFacts, ProjectIndex
+from gradlint.semantics.file_facts import FileFacts
+from gradlint.semantics.project import ProjectIndex
 
 
 def index(**files: dict[str, str]) -> ProjectIndex:

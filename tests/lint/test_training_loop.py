@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import libcst as cst
 import pytest
+from gradlint.semantics.file_facts import file_facts
 from gradlint.semantics.optimizers import Sure
-from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.project import ProjectIndex
 from gradlint.semantics.project_cst import unit_facts
 from gradlint.semantics.training_loop import concerns
 

@@ -8,8 +8,8 @@ import libcst as cst
 
 from gradlint.scopes import BindingKind
 from gradlint.semantics.class_contents import class_contents
+from gradlint.semantics.file_facts import FileFacts, init_texts
 from gradlint.semantics.gradient_words import gradient_words
-from gradlint.semantics.project import FileFacts, init_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

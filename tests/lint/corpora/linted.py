@@ -11,7 +11,8 @@ from gradlint.engine import lint_source
 from gradlint.errors import UnreadableFile
 from gradlint.loader import load
 from gradlint.rules import RULES
-from gradlint.semantics.project import ProjectIndex, file_facts
+from gradlint.semantics.file_facts import file_facts
+from gradlint.semantics.project import ProjectIndex
 from gradlint.settings import Settings
 from gradlint.source import Source
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gradlint.model import Violation
-    from gradlint.semantics.project import FileFacts
+    from gradlint.semantics.file_facts import FileFacts
 
 
 @dataclass(frozen=True)
