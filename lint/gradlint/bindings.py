@@ -8,15 +8,18 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
 from gradlint.scopes import Binding, BindingKind, Scope, ScopeKind
+from gradlint.walk import children
 
 if TYPE_CHECKING:
     from gradlint.walk import Tree
 
-_COMPREHENSIONS = (cst.GeneratorExp, cst.ListComp, cst.SetComp, cst.DictComp)
-# What may stand between a node and the scope it is evaluated in.
-_SCOPING: Final[frozenset[type[cst.CSTNode]]] = frozenset(
-    (cst.IndentedBlock, cst.Annotation, cst.FunctionDef, cst.ClassDef, cst.Lambda, cst.TypeAlias, *_COMPREHENSIONS)
-)
+_COMPREHENSIONS: Final = (cst.GeneratorExp, cst.ListComp, cst.SetComp, cst.DictComp)
+_KINDS: Final[dict[type[cst.CSTNode], ScopeKind]] = {
+    cst.FunctionDef: ScopeKind.FUNCTION,
+    cst.ClassDef: ScopeKind.CLASS,
+    cst.Lambda: ScopeKind.LAMBDA,
+    **dict.fromkeys(_COMPREHENSIONS, ScopeKind.COMPREHENSION),
+}
 
 
 class Scopes:
@@ -28,28 +31,15 @@ class Scopes:
         self.module = Scope(ScopeKind.MODULE, tree.module, None)
         self._own: dict[cst.CSTNode, Scope] = {tree.module: self.module}
         self._types: dict[cst.CSTNode, Scope] = {}
-        self._blocks: dict[cst.CSTNode, Scope] = {}
+        self._by_place = [self.module] * len(tree)
         self._open()
         self._declare()
         self._bind_all()
 
     def of(self, node: cst.CSTNode) -> Scope:
         """The scope in which a node is evaluated (for a function or class: in which it is defined)."""
-        annotated = type(node) is cst.Annotation
-        for above, child, below in self._tree.climb(node, _SCOPING):
-            kind = type(above)
-            if kind is cst.IndentedBlock:
-                known = self._blocks.get(above)
-                if known is None:
-                    self._blocks[above] = known = self.of(above)
-                return known
-            if kind is cst.Annotation:
-                annotated = True
-            else:
-                entered = self._entered(above, child, below, annotated)
-                if entered is not None:
-                    return entered
-        return self.module
+        place = self._tree.find(node)
+        return self.module if place is None else self._by_place[place]
 
     def let_go(self) -> None:
         """Forget the bindings: they and their scopes hold each other, and with them the whole tree."""
@@ -60,46 +50,26 @@ class Scopes:
         """The scope that a module, class, function, lambda or comprehension opens."""
         return self._own[node]
 
-    def _entered(self, above: cst.CSTNode, child: cst.CSTNode, below: cst.CSTNode, annotated: bool) -> Scope | None:
-        if isinstance(above, (cst.FunctionDef, cst.ClassDef)):
-            if child is above.body:
-                return self._own.get(above)
-            if child is above.name or child in above.decorators:
-                return None
-            # Defaults are evaluated outside of the type parameters, everything else inside.
-            outside = isinstance(above, cst.FunctionDef) and child is above.params and not annotated
-            return None if outside else self._types.get(above)
-        if isinstance(above, cst.Lambda):
-            return self._own.get(above) if child is above.body else None
-        if isinstance(above, _COMPREHENSIONS):
-            if child is above.for_in and below is above.for_in.iter:
-                return None
-            return self._own.get(above)
-        if isinstance(above, cst.TypeAlias):
-            return None if child is above.name else self._types.get(above)
-        return None
-
     def _open(self) -> None:
-        # Outer nodes come first in each list, but a lambda may stand in a function and the other way round:
-        # parents are settled in a second pass, when every scope exists.
-        kinds: list[tuple[type[cst.CSTNode], ScopeKind]] = [
-            (cst.FunctionDef, ScopeKind.FUNCTION),
-            (cst.ClassDef, ScopeKind.CLASS),
-            (cst.Lambda, ScopeKind.LAMBDA),
-            *((kind, ScopeKind.COMPREHENSION) for kind in _COMPREHENSIONS),
-        ]
-        for node_kind, scope_kind in kinds:
-            for node in self._tree.nodes(node_kind):
-                self._own[node] = Scope(scope_kind, node, None)
-        for parameters in self._tree.nodes(cst.TypeParameters):
-            generic = self._tree.parent(parameters)
-            assert generic is not None
-            self._types[generic] = Scope(ScopeKind.TYPES, generic, None)
-        for node, scope in self._types.items():
-            scope.parent = self.of(node)
-        for node, scope in self._own.items():
-            if scope is not self.module:
-                scope.parent = self._types.get(node) or self.of(node)
+        # What is outside comes first in the text and fills all that is in it; what is inside then takes its part.
+        for node in self._tree.below(self._tree.module, *_KINDS, cst.TypeAlias):
+            around = self.of(node)
+            typed: cst.TypeParameters | None = getattr(node, "type_parameters", None)
+            if typed is not None:
+                self._types[node] = around = Scope(ScopeKind.TYPES, node, around)
+                self._fill(around, *_seeing_types(node, self._tree))
+            if type(node) in _KINDS:
+                self._own[node] = own = Scope(_KINDS[type(node)], node, around)
+                if isinstance(node, _COMPREHENSIONS):
+                    self._fill(own, *children(node))
+                    self._fill(around, node.for_in.iter)
+                elif isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+                    self._fill(own, node.body)
+
+    def _fill(self, scope: Scope, *parts: cst.CSTNode) -> None:
+        for part in parts:
+            start, end = self._tree.span(part)
+            self._by_place[start:end] = [scope] * (end - start)
 
     def _declare(self) -> None:
         for statement in self._tree.nodes(cst.Global):
@@ -248,3 +218,13 @@ class Scopes:
     ) -> None:
         owner = scope.owner(name)
         owner.bindings.setdefault(name, []).append(Binding(name, kind, node, owner, value, target))
+
+
+def _seeing_types(generic: cst.CSTNode, tree: Tree) -> list[cst.CSTNode]:
+    """The parts of a generic class, function or alias that see its type parameters; defaults do not, bodies do."""
+    if isinstance(generic, cst.FunctionDef):
+        outside = (*generic.decorators, generic.name, generic.params)
+        inside = [each for each in children(generic) if each not in outside]
+        return [*inside, *tree.below(generic.params, cst.Annotation)]
+    named = (getattr(generic, "name", None), *getattr(generic, "decorators", ()))
+    return [each for each in children(generic) if each not in named]

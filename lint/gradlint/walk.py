@@ -176,6 +176,11 @@ class Tree:
             return self._between(start, end, kinds[0])
         return sorted((node for kind in kinds for node in self._between(start, end, kind)), key=self.place)
 
+    def span(self, root: cst.CSTNode) -> tuple[int, int]:
+        """The places of a node of this tree and of all below it: the first, and the one behind the last."""
+        start = self._number[id(root)]
+        return start, self._ends[start]
+
     def _between(self, start: int, end: int, kind: type[Node]) -> Sequence[Node]:
         numbers = self._numbers(kind)
         return self.nodes(kind)[bisect_left(numbers, start) : bisect_left(numbers, end)]
@@ -187,12 +192,19 @@ class Tree:
 
     def holds(self, root: cst.CSTNode, node: cst.CSTNode) -> bool:
         """Whether a node of this tree is another one of it, or below that."""
-        start = self._number[id(root)]
-        return start <= self._number[id(node)] < self._ends[start]
+        start, end = self.span(root)
+        return start <= self._number[id(node)] < end
 
     def place(self, node: cst.CSTNode) -> int:
         """How many nodes come before a node of this tree in text order, those around it among them."""
         return self._number[id(node)]
+
+    def find(self, node: cst.CSTNode) -> int | None:
+        """The place of a node; None for one of another tree."""
+        return self._number.get(id(node))
+
+    def __len__(self) -> int:
+        return len(self._order)
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node directly above; None for the module and for a node of another tree."""

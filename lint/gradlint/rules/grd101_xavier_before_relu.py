@@ -58,10 +58,12 @@ _XAVIER = {"xavier_uniform": "kaiming_uniform_", "xavier_normal": "kaiming_norma
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every stack; the deepest one that the same calls fill is reported, at the first of them."""
+    weights = [call for call in ctx.reach.calls if call.attribute == "weight"]
+    if not any(_is_gain_one(call, ctx) for call in weights):
+        return  # most files: their chains need not be followed
     layers = [hidden_layers(run) for chain in ctx.chains.all for run in plain_runs(chain)]
-    if not any(len(_relus(stack)) >= _LAYERS for stack in layers):
-        return  # whoever fills them: that is the longer question
-    filling = _filling(ctx)
+    deep = any(len(_relus(stack)) >= _LAYERS for stack in layers)
+    filling = _filling(weights, ctx) if deep else {}
     stacks = [[hidden for hidden in stack if hidden.weight.node in filling] for stack in layers]
     seen: set[InitCall] = set()
     for stack in sorted(stacks, key=len, reverse=True):
@@ -77,12 +79,11 @@ def _relus(stack: list[Hidden]) -> list[Hidden]:
     return [hidden for hidden in stack if hidden.word in RELU_LIKE]
 
 
-def _filling(ctx: Context) -> dict[cst.CSTNode, InitCall]:
+def _filling(calls: list[InitCall], ctx: Context) -> dict[cst.CSTNode, InitCall]:
     """The layers whose last known filling is Xavier with gain 1, and the call that does it."""
     last: dict[cst.CSTNode, InitCall] = {}
-    for call in ctx.reach.calls:
-        if call.attribute == "weight":
-            last.update(dict.fromkeys((link.node for link in ctx.reach.layers(call)), call))
+    for call in calls:
+        last.update(dict.fromkeys((link.node for link in ctx.reach.layers(call)), call))
     return {node: call for node, call in last.items() if _is_gain_one(call, ctx)}
 
 

@@ -58,10 +58,13 @@ _KAIMING = {"normal": "kaiming_normal_", "trunc_normal": "kaiming_normal_", "uni
 @checks(cst.Module)
 def check(_: cst.Module, ctx: Context) -> None:
     """Look at every stack; the weakest one that the same calls fill is reported, at the first of them."""
+    weights = [call for call in ctx.reach.calls if call.attribute == "weight"]
+    if all(deviation(call, ctx) is None for call in weights):
+        return  # most files: their chains need not be followed
     found: list[tuple[float, list[Hidden]]] = []
     layers = [hidden_layers(run) for chain in ctx.chains.all for run in plain_runs(chain)]
     deep = [hidden for hidden in layers if len(hidden) >= _LAYERS]
-    filling = _filling(ctx) if deep else {}
+    filling = _filling(weights, ctx) if deep else {}
     for several in deep if filling else ():
         stack = [hidden for hidden in several if _factor(hidden, filling, ctx) is not None]
         left = prod(_factor(hidden, filling, ctx) or 1.0 for hidden in stack)
@@ -75,12 +78,11 @@ def check(_: cst.Module, ctx: Context) -> None:
             _report(calls, filling[stack[0].weight.node][1], len(stack), left, ctx)
 
 
-def _filling(ctx: Context) -> dict[cst.CSTNode, tuple[InitCall, float]]:
+def _filling(calls: list[InitCall], ctx: Context) -> dict[cst.CSTNode, tuple[InitCall, float]]:
     """The layers whose last known filling has a literal standard deviation, with the call and that number."""
     last: dict[cst.CSTNode, InitCall] = {}
-    for call in ctx.reach.calls:
-        if call.attribute == "weight":
-            last.update(dict.fromkeys((link.node for link in ctx.reach.layers(call)), call))
+    for call in calls:
+        last.update(dict.fromkeys((link.node for link in ctx.reach.layers(call)), call))
     spread = {call: deviation(call, ctx) for call in last.values()}
     return {node: (call, std) for node, call in last.items() if (std := spread[call]) is not None}
 

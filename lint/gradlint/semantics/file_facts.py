@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gradlint.semantics.class_facts import ClassFacts, read_class
 from gradlint.semantics.gradient_words import gradient_words, lines_of
-from gradlint.semantics.outline import FILLING, may_fill
+from gradlint.semantics.outline import fills, may_fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,7 +113,7 @@ def init_texts(text: str, functions: Iterable[tuple[str, int, int]]) -> dict[str
         return {}
     lines = lines_of(text)
     several = {name: "\n".join(lines[first - 1 : last]) + "\n" for name, first, last in functions}
-    return {name: dedent(each) for name, each in several.items() if FILLING.search(each)}
+    return {name: dedent(each) for name, each in several.items() if fills(each)}
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:

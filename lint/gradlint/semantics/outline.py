@@ -6,16 +6,16 @@ import re
 from typing import Final, NamedTuple
 
 from gradlint.triggers import code_of
+from gradlint.words import words
 
 # A definition that begins a line stands in no block and, since its first word is a keyword, in no expression. A line
 # that is continued may be within a string; a name that goes on beyond ASCII is left to the parser.
-_TOP: Final = re.compile(rb"(?<!\\)(?<!\\\r)\n(?:async[ \t]+)?(def|class)[ \t]+([A-Za-z_]\w*)(?=[ \t]*[(:\[])")
-_CLASS: Final = re.compile(rb"\bclass[\s\\]+(\w+)")
+_TOP: Final = re.compile(rb"\n(?<!\\\n)(?<!\\\r\n)(?:async[ \t]+)?(def|class)[ \t]+([A-Za-z_]\w*)(?=[ \t]*[(:\[])")
+_CLASS: Final = re.compile(rb"class[\s\\]+(\w+)")
 _QUOTES: Final = (b'"""', b"'''")
-
-
-# A call that fills a tensor in place.
-FILLING: Final = re.compile(r"(?:uniform|normal|orthogonal|constant|ones|zeros|eye|dirac|sparse|fill|zero)_\(")
+# What the calls that fill a tensor in place end with before `_(`.
+_FILLING: Final = tuple(words("uniform normal orthogonal constant ones zeros eye dirac sparse fill zero"))
+_CALL: Final = "_("
 
 
 class Outline(NamedTuple):
@@ -45,4 +45,12 @@ def outline(text: str) -> Outline:
 
 def may_fill(text: str) -> bool:
     """Whether a text can hold calls of `torch.nn.init` or the like."""
-    return "torch" in text and "_(" in text and FILLING.search(text) is not None
+    return "torch" in text and fills(text)
+
+
+def fills(text: str) -> bool:
+    """Whether a text holds a call that fills a tensor in place, such as `xavier_uniform_(weight)`."""
+    at = text.find(_CALL)
+    while at >= 0 and not text.endswith(_FILLING, 0, at):
+        at = text.find(_CALL, at + 1)
+    return at >= 0
