@@ -52,19 +52,21 @@ class Scopes:
 
     def _open(self) -> None:
         # What is outside comes first in the text and fills all that is in it; what is inside then takes its part.
-        for node in self._tree.below(self._tree.module, *_KINDS, cst.TypeAlias):
+        kinds: tuple[type[cst.CSTNode], ...] = (*_KINDS, cst.TypeAlias)
+        opening = [node for kind in kinds for node in self._tree.nodes(kind)]
+        for node in sorted(opening, key=self._tree.place):
             around = self.of(node)
-            typed: cst.TypeParameters | None = getattr(node, "type_parameters", None)
-            if typed is not None:
+            if getattr(node, "type_parameters", None) is not None:
                 self._types[node] = around = Scope(ScopeKind.TYPES, node, around)
                 self._fill(around, *_seeing_types(node, self._tree))
-            if type(node) in _KINDS:
-                self._own[node] = own = Scope(_KINDS[type(node)], node, around)
-                if isinstance(node, _COMPREHENSIONS):
+            kind = _KINDS.get(type(node))
+            if kind is not None:
+                self._own[node] = own = Scope(kind, node, around)
+                if isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+                    self._fill(own, node.body)
+                elif isinstance(node, _COMPREHENSIONS):
                     self._fill(own, *children(node))
                     self._fill(around, node.for_in.iter)
-                elif isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
-                    self._fill(own, node.body)
 
     def _fill(self, scope: Scope, *parts: cst.CSTNode) -> None:
         for part in parts:

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A file to lint: its bytes, the name it is reported by (relative to its project), its place and its plan."""
+    """A file to lint: its bytes, the name it is reported by (relative to its project), its place and its plan.
+
+    `is_kept`: what comes of it goes to a cache, which has to know what was asked of other files.
+    """
 
     name: str
     data: bytes
     place: Place
     plan: Plan
     fix: Safety | None = None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True)

@@ -161,9 +161,10 @@ class Run:
     def _outcomes(self, files: Sequence[_File], done: Callable[[int], None]) -> list[Outcome]:
         """What is known of each file from the cache, else what comes of its job."""
         caches: dict[Path, Cache] = {}
-        keys = [key_of(file.data, file.name, file.place, file.plan) for file in files]
+        cached = files if self._request.use_cache else []
+        keys = [key_of(file.data, file.name, file.place, file.plan) for file in cached]
         results: list[Outcome | None] = [None] * len(files)
-        for index, file in enumerate(files) if self._request.use_cache else ():
+        for index, file in enumerate(cached):
             if file.root not in caches:
                 caches[file.root] = Cache(file.root, self._store.known)
             results[index] = self._known(caches[file.root], keys[index], file)
@@ -199,7 +200,8 @@ class Run:
 
         known = len(files) - len(missing)
         chosen = [files[index] for index in missing]
-        jobs = [Job(file.name, file.data, file.place, file.plan, self._request.fix) for file in chosen]
+        fix, is_kept = self._request.fix, self._request.use_cache
+        jobs = [Job(file.name, file.data, file.place, file.plan, fix, is_kept) for file in chosen]
         outcomes = do(jobs, self._request.jobs, self._store, lambda count: done(known + count))
         for index, outcome in zip(missing, outcomes, strict=True):
             results[index] = outcome

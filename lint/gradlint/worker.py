@@ -41,11 +41,14 @@ def run(job: Job, store: FactsStore) -> Outcome:
     def lint(version: Document) -> list[Violation]:
         return _lint(version, job.plan, ProjectIndex(files, place.module, files.gives, files.outline))
 
+    def needs() -> dict[str, str | None]:
+        return files.needs() if job.is_kept else {}
+
     if job.fix is None or document.encode() != job.data:
-        return Outcome(tuple(lint(document)), files.needs())
+        return Outcome(tuple(lint(document)), needs())
     changed, left, count = fix_all(document, job.fix, lint)
     new = changed.encode() if changed.shown.text != document.shown.text else None
-    return Outcome(tuple(left), files.needs(), new, count)
+    return Outcome(tuple(left), needs(), new, count)
 
 
 def _lint(document: Document, plan: Plan, project: ProjectIndex) -> list[Violation]:

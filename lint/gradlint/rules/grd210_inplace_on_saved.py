@@ -110,11 +110,11 @@ def _changed(ctx: Context) -> list[cst.Name]:
         base = augmented.target.value if isinstance(augmented.target, cst.Subscript) else augmented.target
         found += [base] if isinstance(base, cst.Name) else []
     for target in ctx.tree.nodes(cst.AssignTarget):
-        if isinstance(target.target, cst.Subscript) and isinstance(target.target.value, cst.Name):
+        if type(target.target) is cst.Subscript and type(target.target.value) is cst.Name:
             found.append(target.target.value)
     for call in ctx.tree.nodes(cst.Call):
-        method = call.func if isinstance(call.func, cst.Attribute) else None
-        if method is not None and method.attr.value in _IN_PLACE and isinstance(method.value, cst.Name):
+        method = call.func if type(call.func) is cst.Attribute else None
+        if method is not None and method.attr.value in _IN_PLACE and type(method.value) is cst.Name:
             found.append(method.value)
     return found
 

@@ -75,7 +75,7 @@ def _argument_of_log(log: cst.Call, ctx: Context) -> cst.BaseExpression | None:
     if ctx.names.full_name(log.func) in _LOGS:
         first = log.args[0] if log.args else None
         return first.value if first is not None and not first.star and first.keyword is None else None
-    is_method = isinstance(log.func, cst.Attribute) and log.func.attr.value in ("log", "log_") and not log.args
+    is_method = type(log.func) is cst.Attribute and log.func.attr.value in ("log", "log_") and not log.args
     return log.func.value if is_method and isinstance(log.func, cst.Attribute) else None
 
 

@@ -54,8 +54,8 @@ def check(_: cst.Module, ctx: Context) -> None:
         misspelt = {
             fill.root.value for fill in fills(function, ctx.tree, ctx.names) if _is_undefined(fill.root, ctx)
         } | {call.root.value for call in function.calls if call.root is not None and _is_undefined(call.root, ctx)}
-        for node in ctx.tree.walk(function.node.body):
-            if isinstance(node, cst.Name) and node.value in misspelt and node not in seen and _is_use(node, ctx):
+        for node in ctx.tree.below(function.node.body, cst.Name) if misspelt else ():
+            if node.value in misspelt and node not in seen and _is_use(node, ctx):
                 seen.add(node)
                 _report(node, function, ctx)
 

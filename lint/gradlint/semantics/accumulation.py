@@ -10,7 +10,6 @@ import libcst as cst
 from gradlint.scopes import BindingKind
 from gradlint.semantics.receiver_places import place_of
 from gradlint.semantics.shown import SHOWING, SHOWN_BY
-from gradlint.walk import walk
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 # Methods that keep the graph, so that what they give is as good as the tensor itself.
 _KEEPING: Final = words("mean sum clone view squeeze reshape")
+_EMPTYING: Final = words("clear pop popleft detach_")
 # Functions whose result is shown where what they are given is: `print(sum(losses) / len(losses))`.
 _REDUCING: Final = words(
     "builtins.sum builtins.max builtins.min numpy.mean numpy.sum numpy.average numpy.array numpy.asarray torch.stack"
@@ -51,7 +51,7 @@ def accumulations(tree: Tree, names: Names) -> Iterator[Accumulation]:
             continue
         found = Accumulation(node, target, place, added, loop, is_sum)
         itself = isinstance(added, cst.Name) and added.value == getattr(target, "value", None)
-        if not itself and not _is_renewed(found, names):
+        if not itself and not _is_renewed(found, tree, names):
             yield found
 
 
@@ -101,21 +101,19 @@ def _is_loss_like(side: cst.BaseExpression) -> bool:
     return "loss" in name or name in ("cost", "err", "error", "l", "criterion")
 
 
-def _is_renewed(each: Accumulation, names: Names) -> bool:
+def _is_renewed(each: Accumulation, tree: Tree, names: Names) -> bool:
     """Whether the target is bound anew, emptied or cut off from its graph within the loop, or bounded in length."""
     binding = names.reference(each.target).binding if isinstance(each.target, cst.Name) else None
     if binding is not None and binding.kind is BindingKind.PARAMETER:
         return True
-    for node in walk(each.loop.body):
-        if isinstance(node, cst.Assign) and node is not each.node:
-            if any(place_of(target.target, names, {}) == each.place for target in node.targets):
-                return True
-        elif isinstance(node, cst.Attribute) and node.attr.value in ("clear", "pop", "popleft", "detach_"):
-            if place_of(node.value, names, {}) == each.place:
-                return True
-        elif isinstance(node, cst.Del) and any(place_of(one, names, {}) == each.place for one in walk(node)):
-            return True
-    return _is_bounded(each, names)
+    body = each.loop.body
+    assigns = (assign for assign in tree.below(body, cst.Assign) if assign is not each.node)
+    changed = (
+        *(target.target for assign in assigns for target in assign.targets),
+        *(method.value for method in tree.below(body, cst.Attribute) if method.attr.value in _EMPTYING),
+        *(part for deletion in tree.below(body, cst.Del) for part in tree.walk(deletion)),
+    )
+    return any(place_of(part, names, {}) == each.place for part in changed) or _is_bounded(each, names)
 
 
 def _is_bounded(each: Accumulation, names: Names) -> bool:
@@ -127,9 +125,10 @@ def _is_bounded(each: Accumulation, names: Names) -> bool:
 def _uses(each: Accumulation, tree: Tree, names: Names) -> Iterator[cst.CSTNode]:
     """The reads of the target in the file, without those of the statement itself."""
     last = each.place.last
-    named = [node for node in tree.nodes(cst.Name) if node.value == last and isinstance(each.target, cst.Name)]
-    reached = [node for node in tree.nodes(cst.Attribute) if node.attr.value == last and not named]
-    for node in (*named, *reached):
+    written = tree.named(last)
+    ends = ((name, tree.parent(name)) for name in written)
+    reached = [above for name, above in ends if isinstance(above, cst.Attribute) and above.attr is name]
+    for node in written if written and isinstance(each.target, cst.Name) else reached:
         above = tree.parent(node)
         if (isinstance(above, cst.Attribute) and above.attr is node) or getattr(above, "keyword", None) is node:
             continue
@@ -164,11 +163,8 @@ def is_differentiated(each: Accumulation, tree: Tree, names: Names) -> bool:
                     if isinstance(target, cst.Name) and target.value not in seen:
                         seen.add(target.value)
                         scope = names.reference(target).scope
-                        waiting += [
-                            name
-                            for name in tree.nodes(cst.Name)
-                            if name.value == target.value and names.reference(name).scope is scope
-                        ]
+                        same = tree.named(target.value)
+                        waiting += [name for name in same if names.reference(name).scope is scope]
             if isinstance(above, cst.BaseSuite):
                 break
     return False

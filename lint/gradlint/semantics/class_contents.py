@@ -76,7 +76,7 @@ class _Instances:
         return self._names.self_class(value) is self._owner
 
     def _store(self, target: cst.CSTNode) -> None:
-        if isinstance(target, cst.Attribute) and self._is_self(target.value):
+        if type(target) is cst.Attribute and self._is_self(target.value):
             self.attributes.add(target.attr.value)
         elif isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
@@ -85,11 +85,9 @@ class _Instances:
     def _read_call(self, call: cst.Call) -> None:
         function = call.func
         given = [each.value for each in call.args if not each.star and each.keyword is None]
-        if isinstance(function, cst.Name) and function.value == "setattr" and given and self._is_self(given[0]):
+        if type(function) is cst.Name and function.value == "setattr" and given and self._is_self(given[0]):
             self._register(given[1:])
-        elif (
-            isinstance(function, cst.Attribute) and function.attr.value in REGISTERING and self._is_self(function.value)
-        ):
+        elif type(function) is cst.Attribute and function.attr.value in REGISTERING and self._is_self(function.value):
             self._register(given)
         elif any(self._is_self(each.value) for each in call.args if each.star != "*"):
             harmless = isinstance(function, cst.Name) and function.value in LOOKING

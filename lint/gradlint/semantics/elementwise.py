@@ -51,17 +51,20 @@ def _by_operator(value: cst.BinaryOperation, names: Names) -> tuple[cst.BaseExpr
 
 
 def _by_call(value: cst.Call, names: Names) -> tuple[cst.BaseExpression, float] | None:
-    method = value.func.attr.value if isinstance(value.func, cst.Attribute) else ""
-    name = names.full_name(value.func)
-    for function in _EXPONENTS.keys() & {method, (name or "").rpartition(".")[2]}:
-        inner = applied(value, function, names)
+    called = value.func
+    method = called.attr.value if type(called) is cst.Attribute else ""
+    name = names.full_name(called) or ""
+    for function in (method, name.rpartition(".")[2]):
+        inner = applied(value, function, names) if function in _EXPONENTS else None
         if inner is not None:
             return inner, _EXPONENTS[function]
+    if name not in _POWERS and method != "pow":
+        return None
     given = [each.value for each in value.args if not each.star]
     if name in _POWERS and len(given) == 2:
         base, power_given = given
-    elif isinstance(value.func, cst.Attribute) and method == "pow" and len(given) == 1:
-        base, power_given = value.func.value, given[0]
+    elif type(called) is cst.Attribute and method == "pow" and len(given) == 1:
+        base, power_given = called.value, given[0]
     else:
         return None
     exponent = number(power_given, names)

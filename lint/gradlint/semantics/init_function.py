@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
@@ -22,6 +22,7 @@ InitFunctionNode = cst.FunctionDef | cst.Lambda
 _INIT = "torch.nn.init."
 WALKING = frozenset({"modules", "named_modules", "children", "named_children"})
 _IN_PLACE = frozenset({"normal_", "uniform_", "fill_", "zero_"})
+_WALKED: Final[frozenset[type[cst.CSTNode]]] = frozenset((cst.FunctionDef, cst.Lambda, cst.For))
 
 
 class Subject(str, Enum):
@@ -141,7 +142,7 @@ class InitFunctions:
         name = self._names.full_name(call.func)
         if name and name.startswith(_INIT):
             return name[len(_INIT) :], argument(call, 0, "tensor")
-        if not isinstance(call.func, cst.Attribute) or call.func.attr.value not in _IN_PLACE:
+        if type(call.func) is not cst.Attribute or call.func.attr.value not in _IN_PLACE:
             return None
         tensor = call.func.value
         filled = isinstance(tensor, cst.Attribute) and tensor.attr.value in ("data", "weight", "bias")
@@ -201,14 +202,13 @@ class InitFunctions:
 
 def walked_over(name: cst.Name, tree: Tree) -> cst.BaseExpression | None:
     """What the nearest loop around a use of its variable goes through; `m` in `for name, m in ...` counts."""
-    for above in tree.ancestors(name):
-        if isinstance(above, (cst.FunctionDef, cst.Lambda)):
+    for above, _, _ in tree.climb(name, _WALKED):
+        if not isinstance(above, cst.For):
             return None
-        if isinstance(above, cst.For):
-            target = above.target
-            several = [element.value for element in target.elements] if isinstance(target, cst.Tuple) else [target]
-            if any(isinstance(one, cst.Name) and one.value == name.value for one in several):
-                return above.iter
+        target = above.target
+        several = [element.value for element in target.elements] if isinstance(target, cst.Tuple) else [target]
+        if any(isinstance(one, cst.Name) and one.value == name.value for one in several):
+            return above.iter
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -52,7 +52,9 @@ class Link:
 
     def again(self, *, bypassed: bool | None = None) -> Link:
         """The same step at another place of a chain."""
-        return replace(self, bypassed=self.bypassed if bypassed is None else bypassed)
+        is_bypassed = self.bypassed if bypassed is None else bypassed
+        dims = self.in_features, self.out_features, self.bias
+        return Link(self.kind, self.node, self.name, self.activation, *dims, is_bypassed)
 
 
 _ACTIVATIONS: Final = {

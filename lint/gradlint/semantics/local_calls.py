@@ -23,7 +23,7 @@ class LocalCalls:
 
     def target(self, call: cst.Call) -> cst.FunctionDef | None:
         """The function or method of this file that a call surely runs; None when it cannot be known."""
-        if isinstance(call.func, cst.Name):
+        if type(call.func) is cst.Name:
             binding = self._names.reference(call.func).binding
             is_function = binding is not None and binding.kind is BindingKind.FUNCTION
             return binding.node if is_function and isinstance(binding.node, cst.FunctionDef) else None  # type: ignore[union-attr]
@@ -71,7 +71,7 @@ class LocalCalls:
     def _by_method(self) -> dict[str, list[cst.Call]]:
         found: dict[str, list[cst.Call]] = {}
         for call in self._tree.nodes(cst.Call):
-            if isinstance(call.func, cst.Attribute):
+            if type(call.func) is cst.Attribute:
                 found.setdefault(call.func.attr.value, []).append(call)
         return found
 

@@ -93,6 +93,7 @@ class ModuleClasses:
         self.all: tuple[ModuleClass, ...] = tuple(map(self._describe, tree.nodes(cst.ClassDef)))
         self._by_node = {found.node: found for found in self.all}
         self._by_name = {found.name: found for found in self.all}
+        self._are_modules: dict[str | None, bool | None] = {}
         for found in self.all:
             found.is_module = self.is_module(found.name)
         self._collect()
@@ -128,7 +129,9 @@ class ModuleClasses:
 
     def is_module(self, full_name: str | None) -> bool | None:
         """Whether the class with a full name is an `nn.Module`; None when it cannot be known."""
-        return is_module_name(full_name, self.project, self.named)
+        if full_name not in self._are_modules:
+            self._are_modules[full_name] = is_module_name(full_name, self.project, self.named)
+        return self._are_modules[full_name]
 
     def constructed(self, value: cst.BaseExpression | None) -> str | None:
         """The full name of what a call constructs or calls: `torch.nn.Linear` of `nn.Linear(3, 4)`."""
@@ -164,7 +167,8 @@ class ModuleClasses:
     def _collect(self) -> None:
         for assign in self._tree.nodes(cst.Assign):
             for target in assign.targets:
-                self._collect_target(target.target, assign.value)
+                if type(target.target) is not cst.Name:  # most of them
+                    self._collect_target(target.target, assign.value)
         for annotated in self._tree.nodes(cst.AnnAssign):
             if annotated.value is not None:
                 self._collect_target(annotated.target, annotated.value)

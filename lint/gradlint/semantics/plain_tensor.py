@@ -65,12 +65,10 @@ class PlainTensors:
         return self._makes(value)
 
     def _is_placed(self, value: cst.CSTNode) -> bool:
-        for node in self._tree.walk(value):
-            if isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value == "device":
-                return True
-            if isinstance(node, cst.Attribute) and node.attr.value in _MOVING:
-                return True
-        return False
+        given = self._tree.below(value, cst.Arg)
+        if any(each.keyword is not None and each.keyword.value == "device" for each in given):
+            return True
+        return any(each.attr.value in _MOVING for each in self._tree.below(value, cst.Attribute))
 
     def _makes(self, value: cst.CSTNode) -> bool:
         if isinstance(value, cst.BinaryOperation):

@@ -45,9 +45,9 @@ def _is_index(name: cst.Name, value: cst.BaseExpression, tree: Tree) -> bool:
     for above in tree.ancestors(name):
         if child is value:
             return False
-        if isinstance(above, cst.Arg) and above.keyword is not None and above.keyword.value in ("index", "indices"):
+        if type(above) is cst.Arg and above.keyword is not None and above.keyword.value in ("index", "indices"):
             return True
-        if isinstance(above, cst.Attribute) and above.attr.value in ("long", "int", "bool"):
+        if type(above) is cst.Attribute and above.attr.value in ("long", "int", "bool"):
             return True
         child = above
     return False

@@ -15,7 +15,7 @@ import libcst as cst
 from gradlint.constants import constant
 from gradlint.semantics.layer_values import argument
 from gradlint.semantics.layers import Link, LinkKind, function_kind
-from gradlint.walk import Tree, walk
+from gradlint.walk import Tree
 from gradlint.words import words
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ SAVING_IN_PLACE: Final = words("elu leaky_relu celu selu rrelu")
 _VIEWING: Final = words("view flatten unflatten squeeze unsqueeze transpose permute Flatten Unflatten Identity")
 # Where `inplace` stands when it is given by position.
 _POSITIONS: Final = {"ReLU": 0, "ReLU6": 0, "Dropout": 1, "LeakyReLU": 1, "ELU": 1, "relu": 1, "leaky_relu": 2}
+_BINDING: Final[tuple[type[cst.CSTNode], ...]] = (
+    cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.Del, cst.NamedExpr, cst.AsName,
+)  # fmt: skip
 _DEEPEST: Final = 12
 _FARTHEST: Final = 200  # statements of a block that are looked back through
 
@@ -211,19 +214,15 @@ class SavedOutputs:
 
     def _bound(self, statement: cst.CSTNode) -> frozenset[str]:
         if statement not in self._bindings:
-            self._bindings[statement] = _bound_names(statement)
+            self._bindings[statement] = frozenset(self._names_bound(statement))
         return self._bindings[statement]
 
-
-def _bound_names(statement: cst.CSTNode) -> frozenset[str]:
-    """The names that a statement may bind or change in place, anywhere within it."""
-    found: set[str] = set()
-    for node in walk(statement):
-        if isinstance(node, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.Del, cst.NamedExpr)):
-            found |= {below.value for below in walk(node.target) if isinstance(below, cst.Name)}
-        elif isinstance(node, cst.AsName):
-            found |= {below.value for below in walk(node) if isinstance(below, cst.Name)}
-    return frozenset(found)
+    def _names_bound(self, statement: cst.CSTNode) -> Iterator[str]:
+        """The names that a statement may bind or change in place, anywhere within it."""
+        for kind in _BINDING:
+            for node in self._tree.below(statement, kind):
+                target = getattr(node, "target", node)
+                yield from (name.value for name in self._tree.below(target, cst.Name))
 
 
 def _assigned(statement: cst.CSTNode, name: str) -> cst.BaseExpression | None:
