@@ -96,6 +96,7 @@ class Names:
         self._elsewhere = elsewhere or (lambda name: name)
         # By id, because hashing a node is a call of a Python function; the node beside it keeps its id from others.
         self._full: dict[int, tuple[cst.CSTNode, str | None]] = {}
+        self._self_classes: dict[int, tuple[cst.CSTNode, cst.ClassDef | None]] = {}
         self._looked_up: dict[tuple[str, Scope], Reference] = {}
         self._canonical: dict[str, str] = {}
         self._selves: dict[Binding, cst.ClassDef | None] = {}
@@ -239,7 +240,13 @@ class Names:
         """The class whose instance an expression is, when it is a method's first parameter (`self`)."""
         if type(expression) is not cst.Name or expression.value not in self._first_parameters:
             return None
-        binding = self.reference(expression).binding
+        known = self._self_classes.get(id(expression))
+        if known is None:
+            self._self_classes[id(expression)] = known = expression, self._class_of_self(expression)
+        return known[1]
+
+    def _class_of_self(self, name: cst.Name) -> cst.ClassDef | None:
+        binding = self.reference(name).binding
         if binding is None or binding.kind is not BindingKind.PARAMETER:
             return None
         if binding not in self._selves:

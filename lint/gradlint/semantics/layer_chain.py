@@ -14,7 +14,6 @@ from gradlint.semantics.forward import ForwardTrace
 from gradlint.semantics.inlined import arguments
 from gradlint.semantics.layer_values import LayerValues
 from gradlint.semantics.layers import Link, LinkKind
-from gradlint.semantics.list_replay import is_grown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,8 +146,8 @@ class LayerChains:
         """The links of a Sequential, with those that are added to its variable later."""
         target = self._tree.parent(call)
         target = target.targets[0].target if isinstance(target, cst.Assign) else None
-        if isinstance(target, cst.Name) and is_grown(target, self._tree, self._names):
-            items = self.values.grown(target)
+        if isinstance(target, cst.Name) and self.values.grown.holds(target):
+            items = self.values.filled(target)
             return opaque(call) if items is None else tuple(link for links in items for link in links)
         return self.values.layer(call)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -17,7 +18,7 @@ from gradlint.scopes import BindingKind
 from gradlint.semantics.flows import LONGEST, Links, opaque
 from gradlint.semantics.inlined import inlined_call
 from gradlint.semantics.layers import Link, LinkKind, layer_kind
-from gradlint.semantics.list_replay import ListReplay, is_grown
+from gradlint.semantics.list_replay import Grown, ListReplay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,6 +87,11 @@ class LayerValues:
         self._inside = inside
         self._following: list[cst.CSTNode] = []
 
+    @cached_property
+    def grown(self) -> Grown:
+        """What is filled after it was made."""
+        return Grown(self._tree, self._names)
+
     def layer(self, value: cst.CSTNode | None, known: Environment | None = None) -> Links:
         """The links that one module makes."""
         assert value is not None
@@ -103,7 +109,7 @@ class LayerValues:
             self._following.pop()
 
     def _variable(self, name: cst.Name, known: Environment) -> Links:
-        if is_grown(name, self._tree, self._names):
+        if self.grown.holds(name):
             return self._joined(ListReplay(self._tree, self._names, self, name, known).items(), name)
         binding = self._names.reference(name).binding
         if binding is None or binding.kind is not BindingKind.ASSIGNMENT:
@@ -156,7 +162,7 @@ class LayerValues:
             return ListReplay(self._tree, self._names, self, value, known).items()
         return None
 
-    def grown(self, subject: cst.Name | cst.Attribute, known: Environment | None = None) -> Items | None:
+    def filled(self, subject: cst.Name | cst.Attribute, known: Environment | None = None) -> Items | None:
         """The links of each item of a container that is filled after it was made, when its block has run."""
         return ListReplay(self._tree, self._names, self, subject, known, whole=True).items()
 

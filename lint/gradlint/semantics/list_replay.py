@@ -18,6 +18,7 @@ from gradlint.words import words
 
 if TYPE_CHECKING:
     from gradlint.names import Names
+    from gradlint.scopes import Scope
     from gradlint.semantics.layer_values import Items, LayerValues
 
 _MOST_ROUNDS = 1000
@@ -217,20 +218,31 @@ class ListReplay:
         return True
 
 
-def is_grown(subject: cst.Name | cst.Attribute, tree: Tree, names: Names) -> bool:
-    """Whether a ModuleList or Sequential is filled after it was made."""
-    for word in (each for method in _CHANGING for each in tree.named(method)):
-        function = tree.parent(word)
-        if not isinstance(function, cst.Attribute) or function.attr is not word:
-            continue
-        call = tree.parent(function)
-        if not isinstance(call, cst.Call) or call.func is not function:
-            continue
+class Grown:
+    """Which lists, ModuleLists and Sequentials of a file are filled after they were made: `self.layers.append(...)`."""
+
+    def __init__(self, tree: Tree, names: Names) -> None:
+        self._names = names
+        self._attributes: set[str] = set()
+        self._variables: set[tuple[str, Scope | None]] = set()
+        for word in (each for method in _CHANGING for each in tree.named(method)):
+            method = tree.parent(word)
+            call = tree.parent(method) if isinstance(method, cst.Attribute) and method.attr is word else None
+            if isinstance(call, cst.Call) and isinstance(method, cst.Attribute) and call.func is method:
+                self._read(method.value)
+
+    def _read(self, receiver: cst.BaseExpression) -> None:
+        attribute = self._names.self_attribute(receiver)
+        if attribute is not None:
+            self._attributes.add(attribute)
+        elif isinstance(receiver, cst.Name):
+            self._variables.add(self._variable(receiver))
+
+    def _variable(self, name: cst.Name) -> tuple[str, Scope | None]:
+        return name.value, self._names.reference(name).scope
+
+    def holds(self, subject: cst.Name | cst.Attribute) -> bool:
+        """Whether what a variable or an attribute of `self` is given is not yet all that it holds."""
         if isinstance(subject, cst.Attribute):
-            same = names.self_attribute(function.value) == subject.attr.value
-        else:
-            named = isinstance(function.value, cst.Name) and function.value.value == subject.value
-            same = named and names.reference(function.value).scope is names.reference(subject).scope  # type: ignore[arg-type]
-        if same:
-            return True
-    return False
+            return subject.attr.value in self._attributes
+        return self._variable(subject) in self._variables

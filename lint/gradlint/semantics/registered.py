@@ -10,7 +10,6 @@ import libcst as cst
 from gradlint.constants import UNKNOWN, Environment, bound, compared, constant, iterated, slice_of
 from gradlint.semantics.flows import LONGEST
 from gradlint.semantics.layer_values import Made
-from gradlint.semantics.list_replay import is_grown
 from gradlint.semantics.module_class import Attribute, AttributeKind, ModuleClass
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 _HOLDING = frozenset({AttributeKind.LAYER, AttributeKind.OPAQUE})
 _WALKED = frozenset({"children", "values"})
 _BRANCHING: Final[frozenset[type[cst.CSTNode]]] = frozenset({cst.If, cst.For, cst.While, cst.Try, cst.Match})
+_NEAREST: Final = _BRANCHING | {cst.FunctionDef}
 
 
 class RegisteredLayers:
@@ -59,8 +59,8 @@ class RegisteredLayers:
             return self._computed.get(name) if not any(name in one.attributes for one in self._lineage) else None
         if found.kind not in _HOLDING or not isinstance(found.value, (cst.Call, cst.Name)):
             return None
-        if isinstance(found.node, cst.Attribute) and is_grown(found.node, self._tree, self._names):
-            items = self._values.grown(found.node, self._known(found))
+        if isinstance(found.node, cst.Attribute) and self._values.grown.holds(found.node):
+            items = self._values.filled(found.node, self._known(found))
             return None if items is None else tuple(link for links in items for link in links)
         return self._values.layer(found.value, self._known(found))
 
@@ -103,8 +103,8 @@ class RegisteredLayers:
         found = self._only(name)
         if found is None or found.value is None:
             return None
-        if isinstance(found.node, cst.Attribute) and is_grown(found.node, self._tree, self._names):
-            return self._values.grown(found.node, self._known(found))
+        if isinstance(found.node, cst.Attribute) and self._values.grown.holds(found.node):
+            return self._values.filled(found.node, self._known(found))
         return self._values.items(found.value, self._known(found))
 
     def rounds(self, value: cst.BaseExpression, numbers: Environment) -> tuple[object, ...] | None:
@@ -164,7 +164,7 @@ class RegisteredLayers:
         return None if found is None or self._is_conditional(found.node) else found
 
     def _is_conditional(self, node: cst.CSTNode) -> bool:
-        nearest = next((above for above, _, _ in self._tree.climb(node, _BRANCHING | {cst.FunctionDef})), None)
+        nearest = next((above for above, _, _ in self._tree.climb(node, _NEAREST)), None)
         return type(nearest) in _BRANCHING
 
     @cached_property
