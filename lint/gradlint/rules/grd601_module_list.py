@@ -69,7 +69,7 @@ def check(_: cst.Module, ctx: Context) -> None:
     for owner in ctx.classes.modules:
         if any(one.dynamic or _COLLECTING & one.methods.keys() for one in ctx.classes.lineage(owner)):
             continue
-        if any(_is_registry(node, ctx) for node in ctx.tree.below(owner.node, cst.Attribute)):
+        if any(_is_registry(word, ctx) for word in ctx.tree.named("_modules") if ctx.tree.holds(owner.node, word)):
             continue
         for name in owner.attributes:
             place = _filled(owner, name)
@@ -77,9 +77,10 @@ def check(_: cst.Module, ctx: Context) -> None:
                 _look(owner, place, held, ctx)
 
 
-def _is_registry(node: cst.Attribute, ctx: Context) -> bool:
+def _is_registry(word: cst.Name, ctx: Context) -> bool:
     """Whether the class writes to torch's own dict: `self._modules[name] = layer`, `self._modules.update(...)`."""
-    if ctx.names.self_attribute(node) != "_modules":
+    node = ctx.tree.parent(word)
+    if not isinstance(node, cst.Attribute) or ctx.names.self_attribute(node) != "_modules":
         return False
     above = ctx.tree.parent(node)
     if isinstance(above, cst.Attribute):

@@ -78,7 +78,7 @@ def check(_: cst.Module, ctx: Context) -> None:
             continue  # a method `backward` says that the gradient comes from elsewhere
         seen: set[cst.CSTNode] = set()
         for part in returned_parts(forward, ctx.tree, ctx.names):
-            for node in ctx.tree.walk(part):
+            for node in ctx.tree.below(part, cst.Attribute, cst.Call):
                 found = _broken(node, ctx)
                 if found is None or node in seen or not _is_on_the_way(node, part, forward, ctx):
                     continue
@@ -91,9 +91,10 @@ def check(_: cst.Module, ctx: Context) -> None:
 
 def _broken(node: cst.CSTNode, ctx: Context) -> tuple[cst.BaseExpression, str] | None:
     """The value that leaves the graph at a node, and how."""
-    if isinstance(node, cst.Attribute) and node.attr.value == "data":
-        own = ctx.names.self_attribute(node.value) is not None  # the values of a parameter, taken on purpose
-        return None if own else (node.value, ".data")
+    if isinstance(node, cst.Attribute):
+        if node.attr.value != "data" or ctx.names.self_attribute(node.value) is not None:
+            return None  # the values of a parameter are taken on purpose
+        return node.value, ".data"
     if not isinstance(node, cst.Call):
         return None
     method, name = node.func, ctx.names.full_name(node.func) or ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cst.BaseExpression]:
     """The returned expressions, and the values of the variables in them, each once."""
-    found: list[cst.BaseExpression] = []
+    found: dict[cst.BaseExpression, None] = {}
     waiting = [
         node.value
         for node in tree.below(method.body, cst.Return)
@@ -25,7 +25,7 @@ def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cs
         value = waiting.pop(0)
         if value in found:
             continue
-        found.append(value)
+        found[value] = None
         for node in tree.below(value, cst.Name):
             if _is_index(node, value, tree):
                 continue
@@ -36,7 +36,7 @@ def returned_parts(method: cst.FunctionDef, tree: Tree, names: Names) -> list[cs
                 and binding.value is not None
                 and tree.enclosing(binding.node, cst.FunctionDef) is method
             ]
-    return found
+    return list(found)
 
 
 def _is_index(name: cst.Name, value: cst.BaseExpression, tree: Tree) -> bool:
