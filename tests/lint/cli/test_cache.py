@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from gradlint.cache import gradlint_digest
+from gradlint.project_files import _facts
+from gradlint.semantics.file_facts import FileFacts
 
 from tests.lint.cli.code import BROKEN, CLEAN, SATURATED, TYPO
 from tests.lint.cli.conftest import Cli, Write
@@ -129,6 +131,38 @@ def test_a_module_that_appears_later_counts(cli: Cli, write: Write) -> None:
     write("later/base.py", BASE)
     assert fixes(cli) == fixes(cli, "--no-cache") == [False]
     assert before == [True], "an unknown base may be a tensor's"
+
+
+def test_what_was_told_from_a_files_outline_is_told_anew_when_that_changes(cli: Cli, write: Write) -> None:
+    """Of `tools` only its outline is asked: a function there, then torch's own under the same name."""
+    write("tools.py", "def log(x):\n    return x\n")
+    write("user.py", "import torch\nfrom tools import log\ny = log(torch.softmax(x, -1))\n")
+    asked = ("--select", "GRD501", "user.py", "--output-format", "json")
+    assert cli(*asked).out == cli(*asked).out == "[]\n"
+    write("tools.py", "from torch import log\n")
+    assert [each["line"] for each in json.loads(cli(*asked).out)] == [3]
+    write("tools.py", "def log(x):\n    return 2 * x\n")
+    assert cli(*asked).out == "[]\n"
+
+
+def test_a_file_whose_outline_tells_all_is_not_parsed(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def facts(data: bytes, path: str, module: str, *, is_package: bool) -> FileFacts:
+        read.append(module)
+        return _facts(data, path, module, is_package=is_package)
+
+    monkeypatch.setattr("gradlint.project_files._facts", facts)
+    write("tools.py", "def log(x):\n    return x\n")
+    write("nets.py", "from torch import nn\nclass Base(nn.Module): pass\n")
+    write(
+        "user.py",
+        "import torch\nfrom nets import Base\nfrom tools import log\nclass Net(Base):\n    x = log(torch.e)\n",
+    )
+    for options in ((), ("--no-cache",)):
+        read.clear()
+        assert cli("user.py", *options).err == ""
+        assert read == ["nets"]
 
 
 def test_options_and_settings_are_part_of_the_key(cli: Cli, write: Write) -> None:

@@ -8,13 +8,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import libcst as cst
 import pytest
 from gradlint import __version__
 from gradlint.rules import RULES
 from gradlint.selection import EVERY
+from gradlint.source import Source
+from gradlint.unit import Unit
 
 from tests.lint.cli.code import TYPO
 from tests.lint.cli.conftest import Cli, Write
@@ -111,11 +116,35 @@ def test_an_interrupt_is_one_word_and_exit_130(cli: Cli, write: Write, monkeypat
     assert (found.status, found.out, found.err) == (130, "", "gradlint: interrupted\n")
 
 
+def test_a_file_is_parsed_and_asked_by_one_thread(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handed to another one, its tree would have to move between the caches of two processors."""
+    threads: list[threading.Thread] = []
+
+    class Noted(Unit):
+        def __init__(self, *arguments: Any) -> None:
+            threads.append(threading.current_thread())
+            super().__init__(*arguments)
+
+    def parse(source: Source) -> cst.Module:
+        threads.append(threading.current_thread())
+        return cst.parse_module(source.text)
+
+    monkeypatch.setattr("gradlint.parse._parse", parse)
+    monkeypatch.setattr("gradlint.engine.Unit", Noted)
+    for name in ("short.py", "long.py"):
+        write(name, TYPO + "x = (1 + 2) * (3 - 4)\n" * (1000 * (name == "long.py")))
+    assert cli(".", "--no-cache", "--jobs", "1").status == 1
+    assert len(threads) == 4
+    assert len(set(threads)) == 1
+    assert threads[0] is not threading.main_thread()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_an_interrupted_pool_ends_at_once_without_a_traceback(write: Write) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupted_run_ends_at_once_without_a_traceback(write: Write, jobs: str) -> None:
     for number in range(60):
         write(f"m{number}.py", TYPO + "def f(x):\n    return x.relu()\n" * 3000)
-    command = [sys.executable, "-m", "gradlint", ".", "--no-cache", "--jobs", "2"]
+    command = [sys.executable, "-m", "gradlint", ".", "--no-cache", "--jobs", jobs]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
