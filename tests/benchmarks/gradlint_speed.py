@@ -4,11 +4,12 @@
     python -m tests.benchmarks.gradlint_speed --only torchvision --tools ruff --repeat 1
     python -m tests.benchmarks.gradlint_speed --write                # the table into docs/gradlint-speed.md
 
-Every row is a process of its own, started again for each repetition, the best of which counts: processor seconds of it
-and its children (what another process on the machine takes does not count), the wall clock beside. "parse alone" is
-`libcst.parse_module`, with the collector off, on exactly the files that reach gradlint's rules: what a linter on libcst
-cannot go below. The other tools run with their default rules, without their caches, each in an environment of its own
-under `--cache`; one that cannot be installed is left out and named. gradlint "warm" has run before, with a cache.
+Every row is a process of its own, started again for each repetition, gradlint's rows and "parse alone" in turn, and the
+best of each counts: processor seconds of it and its children, so that other processes of the machine do not, with the
+wall clock beside. "parse alone" is `libcst.parse_module`, with the collector off, on exactly the files that reach
+gradlint's rules: what a linter on libcst cannot go below. The other tools run with their default rules, without their
+caches, each in an environment of its own under `--cache`; one that cannot be installed is left out and named. gradlint
+"warm" has run before, with a cache.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -57,22 +58,31 @@ class Taken(NamedTuple):
     wall: float
 
 
-def run(command: Sequence[str], folder: Path, repeat: int) -> Taken:
-    """The best of several starts of a command. Raises RuntimeError if it fails; 1 only says that it found something.
+@dataclass(frozen=True)
+class Way:
+    """A command and the folder it is started in; `fills_cache`: gradlint finds an empty cache of its own."""
 
-    Every tool may keep its bytecode, as it does where nothing forbids that: what compiling it takes is not measured.
-    """
-    found: list[Taken] = []
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    for _ in range(repeat):
-        before, started = os.times(), time.perf_counter()
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        wall, after = time.perf_counter() - started, os.times()
+    command: Sequence[str]
+    folder: Path
+    fills_cache: bool = False
+
+    def run(self) -> Taken:
+        """Start it once. Raises RuntimeError if it fails; 1 only says that it found something.
+
+        Every tool may keep its bytecode, as it does where nothing forbids that: what compiling takes is not measured.
+        """
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        with tempfile.TemporaryDirectory() as empty:
+            environment = {**kept, "GRADLINT_CACHE_DIR": empty} if self.fills_cache else kept
+            before, started = os.times(), time.perf_counter()
+            done = subprocess.run(
+                self.command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+            )
+            wall, after = time.perf_counter() - started, os.times()
         if done.returncode not in (0, 1) or "Traceback" in done.stderr:
-            raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-300:]}")
+            raise RuntimeError(f"{' '.join(self.command)}: {(done.stderr or done.stdout).strip()[-300:]}")
         processor = after.children_user + after.children_system - before.children_user - before.children_system
-        found.append(Taken(processor, wall))
-    return min(found)
+        return Taken(processor, wall)
 
 
 def installed(name: str, cache: Path) -> Path:
@@ -120,30 +130,36 @@ def parse(listed: Path) -> None:
         libcst.parse_module(Path(name).read_bytes())
 
 
-def rows(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, Taken]]:
-    """Each way and what it took on one package."""
+def rows(folder: Path, options: argparse.Namespace) -> dict[str, Taken]:
+    """Each way and the best that it took on one package; gradlint's and parsing take turns: machines change."""
     own = [sys.executable, "-m", "gradlint", "."]
     listed = options.cache / "listed.txt"
     listed.write_text("\n".join(reaching(folder)))
     here = [sys.executable, "-m", "tests.benchmarks.gradlint_speed", "--parse", str(listed)]
-    yield PARSE, run(here, Path.cwd(), options.repeat)
-    yield COLD, run([*own, "--no-cache", "--jobs", "1"], folder, options.repeat)
-    yield "gradlint cold, two processes", run([*own, "--no-cache", "--jobs", "2"], folder, options.repeat)
-    run([*own, "--jobs", "2"], folder, 1)  # fills the cache
-    yield "gradlint warm, one process", run([*own, "--jobs", "1"], folder, options.repeat)
-    yield "gradlint warm, two processes", run([*own, "--jobs", "2"], folder, options.repeat)
+    ways = {
+        PARSE: Way(here, Path.cwd()),
+        COLD: Way([*own, "--no-cache", "--jobs", "1"], folder),
+        "gradlint cold, one process, filling its cache": Way([*own, "--jobs", "1"], folder, fills_cache=True),
+        "gradlint cold, two processes": Way([*own, "--no-cache", "--jobs", "2"], folder),
+        "gradlint warm, one process": Way([*own, "--jobs", "1"], folder),
+        "gradlint warm, two processes": Way([*own, "--jobs", "2"], folder),
+    }
+    Way([*own, "--jobs", "2"], folder).run()  # fills the cache
+    turns = [{name: way.run() for name, way in ways.items()} for _ in range(options.repeat)]
+    found = {name: min(turn[name] for turn in turns) for name in ways}
     for name in options.tools.split(",") if options.tools else TOOLS:
         taken = other(name, folder, options)
         if taken is not None:
-            yield name, taken
+            found[name] = taken
+    return found
 
 
 def other(name: str, folder: Path, options: argparse.Namespace) -> Taken | None:
     """What another tool took, started once where it needs a minute; None, said on stderr, where it cannot be had."""
     program, *arguments = TOOLS[name].command
     try:
-        command = [str(installed(name, options.cache) / program), *arguments, "."]
-        return run(command, folder, options.repeat if name == "ruff" else 1)
+        way = Way([str(installed(name, options.cache) / program), *arguments, "."], folder)
+        return min(way.run() for _ in range(options.repeat if name == "ruff" else 1))
     except (OSError, RuntimeError, subprocess.CalledProcessError) as problem:
         print(f"{name} left out: {problem}", file=sys.stderr)
         return None
@@ -153,7 +169,7 @@ def table(package: str, folder: Path, options: argparse.Namespace) -> list[str]:
     """A package's rows, with their ratios to parsing alone and to gradlint."""
     files = sources(folder)
     lines = sum(path.read_bytes().count(b"\n") for path in files)
-    found = dict(rows(folder, options))
+    found = rows(folder, options)
     text = [f"## {package}: {len(files)} files, {lines / 1000:.0f} thousand lines", ""]
     text += ["| | processor s | wall s | / parse alone | / gradlint cold |", "|---|---:|---:|---:|---:|"]
     for name, taken in found.items():
