@@ -27,6 +27,8 @@ _MASKING = {"masked_fill", "masked_fill_", "full", "full_like", "fill", "fill_",
 _MOVING = {"clone", "_to_copy", "copy_", "lift_fresh"}
 _SOFTMAX = {"_softmax", "_log_softmax"}
 _LABELLED = {"nll_loss_forward", "nll_loss2d_forward"}
+# Raises where a code says that an operation before it found a matrix unfit.
+_CHECK = torch.ops.aten._linalg_check_errors.default
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.raised = self.spoilt = False
         # By identity of the tensor, which is kept alive so that no other can take its place.
         self._bad: dict[int, tuple[torch.Tensor, Event]] = {}
+        # The codes by which linear algebra says that a matrix was unfit, with the call that gave them.
+        self._codes: dict[int, tuple[torch.Tensor, Any, tuple[Any, ...], dict[str, Any]]] = {}
         self._count = 0
 
     def event_of(self, tensor: torch.Tensor) -> Event | None:
@@ -114,8 +118,10 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             out = func(*args, **(kwargs or {}))
         except Exception:
-            self.raised = bool(real) and _bears_others(func, args, kwargs or {})
+            self.raised = self._is_theirs(func, args, kwargs or {}, bool(real))
             raise
+        if real and func is not _CHECK:
+            self._codes.update({id(code): (code, func, args, kwargs or {}) for code in _codes(out)})
         for tensor in _numbers(out):
             value = classify(tensor)
             if value is None:
@@ -138,6 +144,14 @@ class ForwardTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.first = event
             self.spoilt = self.spoilt or (not mask and given and not event.moves)
         return out
+
+    def _is_theirs(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], reads_them: bool) -> bool:
+        """Whether an operation raised because of such a result, itself or by a code that another one gave of it."""
+        known = self._codes.get(id(args[0])) if func is _CHECK else None
+        if known is None:
+            return reads_them and _bears_others(func, args, kwargs)
+        _, solve, given, named = known
+        return _bears_others(lambda *items, **more: func(solve(*items, **more)[-1], *args[1:], **kwargs), given, named)
 
 
 @contextlib.contextmanager
@@ -198,15 +212,30 @@ def _all_ignored(_: Any, labels: torch.Tensor, __: Any, ___: Any, index: int) ->
 
 def _bears_others(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether an operation that raised does not once its inputs are finite: a wrong shape or index stays wrong."""
-
-    def changed(leaf: Any) -> Any:
-        return leaf.nan_to_num(0.0, 0.0, 0.0) if has_numbers(leaf) else leaf
-
-    with contextlib.suppress(Exception):
-        args, kwargs = tree_map(changed, (args, kwargs))
-        func(*args, **kwargs)
-        return True
+    for ordinary in (_finite, _identity):  # a matrix of zeros has no Cholesky factor
+        with contextlib.suppress(Exception):
+            others, named = tree_map(lambda leaf, to=ordinary: to(leaf) if _is_bad(leaf) else leaf, (args, kwargs))
+            func(*others, **named)
+            return True
     return False
+
+
+def _is_bad(leaf: Any) -> bool:
+    return has_numbers(leaf) and classify(leaf) is not None
+
+
+def _finite(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.nan_to_num(0.0, 0.0, 0.0)
+
+
+def _identity(tensor: torch.Tensor) -> torch.Tensor:
+    """Identity matrices in a tensor's shape; raises ValueError where it has none."""
+    *_, rows, columns = tensor.shape
+    return torch.eye(rows, columns, dtype=tensor.dtype, device=tensor.device).expand(tensor.shape)
+
+
+def _codes(out: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor) and leaf.dtype is torch.int32]
 
 
 def _largest(tensor: torch.Tensor) -> float:

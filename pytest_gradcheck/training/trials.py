@@ -13,7 +13,7 @@ from torch import nn
 from pytest_gradcheck.errors import UsageProblem
 from pytest_gradcheck.model.training import Failure, Remedy, TrainingReport
 from pytest_gradcheck.training.plan import Plan, unrepeatable
-from pytest_gradcheck.training.remedies import REMEDIES, with_fresh_optimizer
+from pytest_gradcheck.training.remedies import REMEDIES, Change, with_fresh_optimizer
 
 #: Seconds that "auto" spends on all trials of one failing run, and the share of them that one trial may take.
 BUDGET, SHARE = 20.0, 1 / 3
@@ -21,6 +21,7 @@ BUDGET, SHARE = 20.0, 1 / 3
 LEARNS = 0.9
 # What no change of rate, scale or layers repairs: the data, the weights or a formula are wrong.
 _BEYOND = {"the batch", "the given weights", "domain error"}
+_ANOTHER = "another seed"
 
 #: Runs a plan with a seed until a moment of `time.perf_counter`.
 Run = Callable[[Plan, int, float], TrainingReport]
@@ -49,15 +50,24 @@ def with_remedies(
         return report
     budget = BUDGET / failing if mode == "auto" else math.inf
     end = time.perf_counter() + budget
+    fresh = with_fresh_optimizer(plan)
     tried, left, unsuited = [], [], []
-    for name, changed, seed in _changes(with_fresh_optimizer(plan), report.seed, largest_input):
-        if time.perf_counter() >= end:
-            left.append(name)
-            continue
+    for name, change in _changes(fresh):
         try:
+            changed = change(fresh, largest_input)
+            if changed is None:
+                continue
+            if time.perf_counter() >= end:
+                left.append(name)
+                continue
+            seed = report.seed + (name == _ANOTHER)
             trial = run(replace(changed, keep=False, bundle=None), seed, min(end, time.perf_counter() + budget * SHARE))
         except UsageProblem as error:  # as BatchNorm does not suit batches of one
             unsuited.append(f"{name} does not suit this run: {str(error).partition(chr(10))[0]}")
+            continue
+        except Exception as error:  # noqa: BLE001 - the report of the run that failed is worth more than a remedy
+            said = str(error).partition("\n")[0]
+            unsuited.append(f"{name} could not be tried, because the run raised {type(error).__name__}: {said}")
             continue
         if trial.interrupted:
             raise KeyboardInterrupt(str(report))
@@ -65,15 +75,15 @@ def with_remedies(
             tried.append(_judged(name, trial))
         else:
             left.append(name)
-    said = f'{len(left)} more were not tried for lack of time (remedies="all" tries them)'
-    notes = (*unsuited, *([said] if left else []))
+    more = f'{len(left)} more were not tried for lack of time (remedies="all" tries them)'
+    notes = (*unsuited, *([more] if left else []))
     return replace(report, failure=replace(failure, remedies=tuple(tried)), notes=(*report.notes, *notes))
 
 
-def _changes(plan: Plan, seed: int, largest_input: float) -> list[tuple[str, Plan, int]]:
-    changed = [(name, change(plan, largest_input), seed) for name, change in REMEDIES]
-    another = [("another seed", plan, seed + 1)] if not isinstance(plan.model, nn.Module) else []
-    return [(name, each, number) for name, each, number in changed if each is not None] + another
+def _changes(plan: Plan) -> list[tuple[str, Change]]:
+    """What is tried, by name; the last is the plan as it is, for the next seed."""
+    another = [] if isinstance(plan.model, nn.Module) else [(_ANOTHER, lambda same, _: same)]
+    return [*REMEDIES, *another]
 
 
 def _judged(name: str, trial: TrainingReport) -> Remedy:

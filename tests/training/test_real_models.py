@@ -454,6 +454,29 @@ def test_an_error_over_a_number_that_was_not_finite_names_the_number() -> None:
         train_smoke(fine, [(X, targets)], loss=F.binary_cross_entropy)
 
 
+def factors(scores: torch.Tensor) -> Any:
+    rows = scores.view(-1, 2, 2)
+    return torch.linalg.cholesky(rows @ rows.mT + torch.eye(2)).flatten(1)
+
+
+def test_a_cholesky_factor_of_a_nan_is_no_matter_of_positive_definite_matrices() -> None:
+    """Torch says so by the code of another operation, and a matrix of zeros has no factor either."""
+    net = Calling(lambda self, x: factors((self.net(x) - 200).sqrt()), net=mlp(outputs=4))
+    run = train_smoke(net, [(X, Y.clamp(max=3))], remedies=None)
+    assert run.failure is not None
+    assert (run.failure.op, run.failure.value, run.failure.cause) == ("aten.sqrt", "nan", "domain error")
+    assert run.failure.evidence[0].startswith("then the step raised _LinAlgError: linalg.cholesky: ")
+
+
+def test_a_finite_matrix_without_a_cholesky_factor_is_the_users_to_mend() -> None:
+    def factor(self: Any, x: torch.Tensor) -> Any:
+        unused = (self.net(x) - 200).sqrt()  # nan, and nothing reads it
+        return torch.linalg.cholesky(-torch.eye(2).expand(len(unused), 2, 2)).flatten(1)
+
+    with pytest.raises(UsageProblem, match="raised _LinAlgError at step 0"):
+        train_smoke(Calling(factor, net=mlp(outputs=4)), [(X, Y.clamp(max=3))])
+
+
 def test_a_loop_that_raises_over_a_nan_fails_with_its_origin_and_one_that_raises_otherwise_raises() -> None:
     net = Calling(lambda self, x: (self.net(x) - 200).log().sigmoid(), net=mlp(outputs=1))
     with pytest.raises(TrainingFailure, match=r"in forward, aten\.log in the model itself gives nan") as failure:

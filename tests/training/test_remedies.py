@@ -162,3 +162,21 @@ def test_a_remedy_that_does_not_suit_the_run_is_named_with_the_reason() -> None:
     assert note.startswith("BatchNorm after convolutions and linear layers does not suit this run: the forward of ")
     assert "Expected more than 1 value per channel when training" in note
     assert note in str(run)
+
+
+def test_a_trial_that_raises_whatever_it_raises_leaves_the_report_of_the_run() -> None:
+    made = 0
+
+    def once() -> nn.Module:
+        nonlocal made
+        made += 1
+        if made > 1:
+            raise MemoryError("no room\nfor a second one")
+        return mlp()
+
+    run = train_smoke(once, [(X * 255, Y)], lr=1e6, remedies="all")
+    assert run.failure is not None
+    assert not run.failure.remedies
+    assert len(run.notes) > 3
+    for note in run.notes:
+        assert note.endswith(" could not be tried, because the run raised MemoryError: no room")
