@@ -110,7 +110,12 @@ def _has_backward(each: Accumulation, ctx: Context) -> bool:
     """Whether `backward()` is called of the collected variable in the loop, and nothing frees it in between."""
     if not isinstance(each.value, cst.Name):
         return False
-    calls = [call for call in ctx.tree.nodes(cst.Call) if _differentiates(call, each)]
+    collected = each.value
+    calls = [
+        call
+        for word in ctx.tree.named("backward")
+        if (call := _call_of(word, ctx)) is not None and _differentiates(call, collected, ctx)
+    ]
     near = [call for call in calls if each.loop in ctx.tree.ancestors(call)]
     if not any(_is_same_value(call, each, ctx) for call in near):
         return False
@@ -128,16 +133,34 @@ def _is_same_value(backward: cst.Call, each: Accumulation, ctx: Context) -> bool
     return not any(first < ctx.range(node).start < last for node in bound)
 
 
-def _differentiates(call: cst.Call, each: Accumulation) -> bool:
-    method = call.func if isinstance(call.func, cst.Attribute) else None
-    if method is None or method.attr.value != "backward":
-        return False
-    inner: cst.BaseExpression = method.value
+def _call_of(method: cst.Name, ctx: Context) -> cst.Call | None:
+    """The call of a method by its name."""
+    function = ctx.tree.parent(method)
+    call = ctx.tree.parent(function) if isinstance(function, cst.Attribute) and function.attr is method else None
+    return call if isinstance(call, cst.Call) and call.func is function else None
+
+
+def _differentiates(backward: cst.Call, collected: cst.Name, ctx: Context) -> bool:
+    """Whether `backward()` is called of a variable, scaled or not, or of a sum of which it is a part."""
+    assert isinstance(backward.func, cst.Attribute)
+    inner = backward.func.value
     while isinstance(inner, cst.Call) and isinstance(inner.func, cst.Attribute) and len(inner.args) == 1:
         if inner.func.attr.value != "scale":
             return False
         inner = inner.args[0].value
-    return isinstance(inner, cst.Name) and isinstance(each.value, cst.Name) and inner.value == each.value.value
+    if not isinstance(inner, cst.Name) or inner.value == collected.value:
+        return isinstance(inner, cst.Name)
+    whole, part = ctx.names.reference(inner).binding, ctx.names.reference(collected).binding
+    if whole is None or part is None or not isinstance(part.value, cst.Call) or ctx.losses.of(part.value) is None:
+        return False  # any number may be a part: only a loss is sure to have a graph
+    return collected.value in _terms(whole.value)
+
+
+def _terms(value: cst.BaseExpression | None) -> set[str]:
+    """The variables that a sum adds, also times something: `a` and `b` of `a + 0.1 * b`."""
+    if isinstance(value, cst.BinaryOperation) and isinstance(value.operator, (cst.Add, cst.Multiply)):
+        return _terms(value.left) | _terms(value.right)
+    return {value.value} if isinstance(value, cst.Name) else set()
 
 
 def _report(each: Accumulation, level: Level, kept: str, ctx: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # Methods that keep the graph, so that what they give is as good as the tensor itself.
 _KEEPING: Final = words("mean sum clone view squeeze reshape")
+_COUNT: Final = re.compile(r"n|bs|b|count|size|length|(?:n|num)_\w+|(?:batch|mini_?batch)_?(?:size|len)")
 _EMPTYING: Final = words("clear pop popleft detach_")
 # Functions whose result is shown where what they are given is: `print(sum(losses) / len(losses))`.
 _REDUCING: Final = words(
@@ -80,10 +82,11 @@ def added_value(value: cst.BaseExpression) -> cst.Name | cst.Call | None:
         if isinstance(value, cst.UnaryOperation):
             value = value.expression
         elif isinstance(value, cst.BinaryOperation) and isinstance(value.operator, (cst.Multiply, cst.Divide)):
-            names = [side for side in (value.left, value.right) if _is_loss_like(side)]
-            if len(names) != 1:
+            sides = value.left, value.right
+            named = [side for side in sides if _is_loss_like(side)] or [side for side in sides if not _is_count(side)]
+            if len(named) != 1:
                 return None
-            value = names[0]
+            value = named[0]
         elif isinstance(value, cst.Call):
             method = value.func if isinstance(value.func, cst.Attribute) and not value.args else None
             if method is None or method.attr.value not in _KEEPING:
@@ -99,6 +102,19 @@ def _is_loss_like(side: cst.BaseExpression) -> bool:
     last = called.attr if isinstance(called, cst.Attribute) else called
     name = last.value.lower() if isinstance(last, cst.Name) else ""
     return "loss" in name or name in ("cost", "err", "error", "l", "criterion")
+
+
+def _is_count(side: cst.BaseExpression) -> bool:
+    """Whether an expression says how many there are: `64`, `len(x)`, `x.size(0)`, `x.shape[0]`, `batch_size`."""
+    if isinstance(side, cst.Call):
+        called = side.func.attr if isinstance(side.func, cst.Attribute) else side.func
+        return isinstance(called, cst.Name) and called.value in ("len", "size", "numel", "item", "int", "float")
+    if isinstance(side, cst.Subscript):
+        return isinstance(side.value, cst.Attribute) and side.value.attr.value == "shape"
+    named = side.attr if isinstance(side, cst.Attribute) else side
+    return isinstance(side, cst.BaseNumber) or (
+        isinstance(named, cst.Name) and _COUNT.fullmatch(named.value) is not None
+    )
 
 
 def _is_renewed(each: Accumulation, tree: Tree, names: Names) -> bool:
