@@ -99,11 +99,11 @@ def _work(batch: Sequence[tuple[int, Job]]) -> tuple[dict[int, Outcome], dict[st
 
 
 def _run(job: Job, store: FactsStore) -> Outcome:
-    from gradlint.stack import USUAL, on_stack
+    from gradlint.stack import on_usual_stack
     from gradlint.worker import run
 
     try:
-        return on_stack(USUAL, lambda: run(job, store))
+        return on_usual_stack(lambda: run(job, store))
     except Exception as error:  # noqa: BLE001 - said in one sentence, with the file that caused it
         raise InternalError(f"internal error in {job.name}: {type(error).__name__}: {error}") from None
 

@@ -38,16 +38,29 @@ def on_stack(size: int, work: Callable[[], T]) -> T:
     if size > USUAL:
         with _thread(size) as thread:
             return thread.submit(work).result()
-    process = os.getpid()
-    if process not in _usual:
-        _usual[process] = _thread(USUAL)
-    return _usual[process].submit(work).result()
+    return _kept().submit(work).result()
+
+
+def on_usual_stack(work: Callable[[], T]) -> T:
+    """Run work on a stack of the usual size; here, on whatever there is, where no thread can be started."""
+    try:
+        thread = _kept()
+    except RuntimeError:
+        return work()
+    return thread.submit(work).result()
 
 
 def end_thread() -> None:
     """End the thread that is kept: a process with one thread can be forked safely."""
     if (thread := _usual.pop(os.getpid(), None)) is not None:
         thread.shutdown()
+
+
+def _kept() -> ThreadPoolExecutor:
+    process = os.getpid()
+    if process not in _usual:
+        _usual[process] = _thread(USUAL)
+    return _usual[process]
 
 
 def _thread(size: int) -> ThreadPoolExecutor:

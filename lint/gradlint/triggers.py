@@ -26,6 +26,7 @@ _COMMENT_OR_STRING: Final = re.compile(
     | '(?:''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'{3} | [^'\\\r\n]*(?:\\(?:\r\n|.)[^'\\\r\n]*)*')""",
     re.DOTALL | re.VERBOSE,
 )
+_GOES_ON: Final = re.compile(rb"[\w#]")  # after a string: it may be one within an f-string
 _DUNDER: Final = re.compile(rb"\b__\w+__\b")
 
 
@@ -40,7 +41,7 @@ def code_of(data: bytes) -> bytes:
     for found in _COMMENT_OR_STRING.finditer(data):
         start, end = found.span()
         if data[start - 1 : start] in _FORMATTED or data[start - 2 : start - 1] in _FORMATTED:
-            if data.count(b"{", start, end) != data.count(b"}", start, end):
+            if data.count(b"{", start, end) != data.count(b"}", start, end) or _GOES_ON.match(data, end):
                 return data
         elif data.startswith((b"#", b'"""', b"'''"), start):
             kept.append(data[last:start])

@@ -6,10 +6,13 @@ import ast
 from pathlib import Path
 from textwrap import dedent
 
+import gradlint
 import pytest
-from gradlint.semantics.file_facts import file_facts
+from gradlint.semantics.file_facts import FileFacts, file_facts
 from gradlint.semantics.outline import Outline, outline
+from gradlint.semantics.project import ProjectIndex
 
+GRADLINT = Path(gradlint.__file__).parent
 SOURCES = sorted(Path(__file__).parents[2].glob("*/**/*.py"))
 
 
@@ -42,6 +45,7 @@ def test_definitions_that_begin_a_line_are_seen() -> None:
         "if x:\n    def f(): pass\n",
         "def fé(): pass\n",
         "def_f = 1\nclassf = 2\n",
+        'd = {"#": 1}\nx = f"{\'}\'}{d["#"]}" + """\ndef f(): pass\n"""  # """\n',
     ],
 )
 def test_what_is_no_definition_for_certain_is_none(text: str) -> None:
@@ -57,6 +61,10 @@ def test_a_function_that_may_be_a_class_elsewhere_in_the_file_is_not_called_one(
     """)
     assert found.defined == {"f"}
     assert not found.functions
+
+
+def test_a_class_that_may_be_spelt_in_several_ways_makes_no_function_sure() -> None:
+    assert outline("def f(): pass\nclass \uff46(Base): pass\n") == Outline(frozenset("f"), fills=False)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +99,34 @@ def test_every_file_of_this_project_defines_what_its_outline_says() -> None:
     assert seen > 0.9 * all_defined > 1000, "an outline that shows nothing is right, too"
 
 
+def test_a_project_gives_the_same_answers_with_and_without_outlines() -> None:
+    texts = {
+        ".".join(path.relative_to(GRADLINT.parent).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in sorted(GRADLINT.rglob("*.py"))
+    } | {
+        "pkg": "from pkg.broken import *\nfrom pkg.good import *\nfrom pkg.good import init as start\n",
+        "pkg.broken": "class Base: pass\ndef init(m): m.weight.data.zero_()\nprint 'python 2'\n",
+        "pkg.good": "from torch import nn\nclass Base(nn.Module): pass\ndef init(m):\n    nn.init.ones_(m.weight)\n",
+    }
+    files = {module: file_facts(text, module) or FileFacts(module) for module, text in texts.items()}
+    outlines = {module: outline(text) for module, text in texts.items()}
+    plain, quick = ProjectIndex(files), ProjectIndex(files, outline=outlines.__getitem__)
+    names = {
+        f"{module}.{name}"
+        for module, facts in files.items()
+        for name in (*facts.classes, *facts.functions, *facts.imports, "Base", "init", "start", "missing")
+    }
+    assert len(names) > 2000
+    for name in names:
+        assert quick.resolve(name) == plain.resolve(name)
+        for ask in (ProjectIndex.find_class, ProjectIndex.find_init, ProjectIndex.gradient_words):
+            assert ask(quick, name) == ask(plain, name), name
+    assert quick.resolve("pkg.Base") == "pkg.good.Base"
+    assert plain.find_init("pkg.start") is not None
+
+
 def test_the_outline_of_no_python_is_no_error() -> None:
     text = "def f(: 'class\n\0\udcff"
     with pytest.raises((SyntaxError, ValueError)):
         ast.parse(text)
-    assert outline(text) == Outline(frozenset({"f"}), frozenset({"f"}), fills=False)
+    assert not outline(text).fills

@@ -157,7 +157,7 @@ class LayerChains:
         if type(above) is not cst.Assign or type(call.func) is not cst.Name:
             return False
         if not (self._names.full_name(call.func) or "").startswith(f"{self._names.module}."):
-            return False  # of another file: one layer at most
+            return False  # no function or class of this file: one layer at most
         links = self.values.layer(call)
         return any(link.kind is not LinkKind.OPAQUE for link in links) and len(links) > 1
 

@@ -11,7 +11,7 @@ from gradlint.words import words
 # A definition that begins a line stands in no block and, since its first word is a keyword, in no expression. A line
 # that is continued may be within a string; a name that goes on beyond ASCII is left to the parser.
 _TOP: Final = re.compile(rb"\n(?<!\\\n)(?<!\\\r\n)(?:async[ \t]+)?(def|class)[ \t]+([A-Za-z_]\w*)(?=[ \t]*[(:\[])")
-_CLASS: Final = re.compile(rb"class[\s\\]+(\w+)")
+_CLASS: Final = re.compile(rb"class[\s\\]+([^\s\\(:\[]+)")
 _QUOTES: Final = (b'"""', b"'''")
 # What the calls that fill a tensor in place end with before `_(`.
 _FILLING: Final = tuple(words("uniform normal orthogonal constant ones zeros eye dirac sparse fill zero"))
@@ -19,7 +19,7 @@ _CALL: Final = "_("
 
 
 class Outline(NamedTuple):
-    """Names that a file surely defines by a class or function of its own, and those that are surely no class.
+    """Names that a file, if it is Python, surely defines by a class or function, and those that are surely no class.
 
     `fills`: it may hold a function that fills tensors in place.
     """
@@ -37,10 +37,12 @@ def outline(text: str) -> Outline:
     code = code_of(text.encode(errors="replace"))
     if any(quotes in code for quotes in _QUOTES):
         return Outline(fills=may_fill(text))  # of a string that was left in, lines are no code
-    top = [(kind, name.decode()) for kind, name in _TOP.findall(b"\n" + code)]
-    classes = {name.decode() for name in _CLASS.findall(code)}
-    functions = frozenset(name for kind, name in top if kind == b"def") - classes
-    return Outline(frozenset(name for _, name in top), functions, may_fill(text))
+    top = _TOP.findall(b"\n" + code)
+    classes = frozenset(_CLASS.findall(code))
+    functions = frozenset(name.decode() for kind, name in top if kind == b"def" and name not in classes)
+    if not all(map(bytes.isascii, classes)):
+        functions = frozenset()  # such a name may be spelt in several ways
+    return Outline(frozenset(name.decode() for _, name in top), functions, may_fill(text))
 
 
 def may_fill(text: str) -> bool:

@@ -78,8 +78,6 @@ class ProjectIndex:
         return name
 
     def _defines(self, module: str, name: str) -> bool:
-        if name in self.outline(module).defined:
-            return True
         file = self.files[module]
         return name in file.classes or name in file.functions or name in file.imports
 

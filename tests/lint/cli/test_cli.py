@@ -154,6 +154,45 @@ def test_an_interrupted_run_ends_at_once_without_a_traceback(write: Write, jobs:
     assert (process.returncode, out, err) == (130, "", "gradlint: interrupted\n")
 
 
+ENDLESS = """
+import os, signal, time
+import gradlint.worker
+from gradlint.__main__ import run
+
+def never_done(job, store):
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        time.sleep(0.01)
+
+gradlint.worker.run = never_done
+run()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupted_run_does_not_wait_for_the_file_it_is_at(write: Write) -> None:
+    write("a.py", TYPO)
+    command = [sys.executable, "-c", ENDLESS, ".", "--no-cache", "--jobs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "gradlint: interrupted\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit of what a program may reserve")
+def test_a_run_without_room_for_a_thread_goes_on_without_one(write: Write) -> None:
+    write("a.py", TYPO)
+    code = (
+        "import sys, threading\n"
+        "from gradlint.cli import main\n"
+        'def start(self): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = start\n"
+        "sys.exit(main())\n"
+    )
+    command = [sys.executable, "-c", code, "a.py", "--no-cache", "--output-format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [each["code"] for each in json.loads(done.stdout)] == ["GRD703"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a forked worker is a copy of this process")
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_dies_is_one_sentence(cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
