@@ -36,13 +36,12 @@ class EarlyInit:
 def is_never_used(node: cst.FunctionDef, ctx: Context) -> bool:
     """Whether nothing in the file mentions a function, by name or in a string."""
     name = node.name.value
-    same = [found for found in ctx.tree.named(name) if found is not node.name]
-    mentions = [found for found in same if not _is_of_torch(found, ctx)]
-    texts = [
-        found for found in ctx.tree.nodes(cst.SimpleString) if name in found.value and found.evaluated_value == name
-    ]
-    dunder = name.startswith("__")
-    return not mentions and not texts and not node.decorators and not dunder
+    if node.decorators or name.startswith("__"):
+        return False
+    if any(found is not node.name and not _is_of_torch(found, ctx) for found in ctx.tree.named(name)):
+        return False
+    texts = ctx.tree.nodes(cst.SimpleString)
+    return not any(name in found.value and found.evaluated_value == name for found in texts)
 
 
 def _is_of_torch(name: cst.Name, ctx: Context) -> bool:

@@ -129,14 +129,16 @@ class LayerChains:
         """The Sequentials that no longer chain passes, in text order."""
         calls = self._tree.nodes(cst.Call)
         found = [Chain(self._whole(call), call) for call in calls if self._is_sequential(call) or self._builds(call)]
-        listed = [(len(chain.links), {link.node for link in chain.links}) for chain in through]
-        kept: list[Chain] = []
+        passing: dict[cst.CSTNode, list[tuple[int, set[cst.CSTNode]]]] = {}
+        for chain in through:
+            _file(len(chain.links), {link.node for link in chain.links}, passing)
+        kept: set[Chain] = set()
         for chain in sorted(found, key=lambda chain: -len(chain.links)):
             known = {link.node for link in chain.links if link.kind is not LinkKind.OPAQUE}
-            passed = any(length >= len(chain.links) and nodes.issuperset(known) for length, nodes in listed)
-            if known and not passed:
-                listed.append((len(chain.links), known))
-                kept.append(chain)
+            others = passing.get(next(iter(known)), ()) if known else ()
+            if known and not any(length >= len(chain.links) and nodes >= known for length, nodes in others):
+                _file(len(chain.links), known, passing)
+                kept.add(chain)
         return [chain for chain in found if chain in kept]
 
     def _is_sequential(self, call: cst.Call) -> bool:
@@ -160,6 +162,11 @@ class LayerChains:
             return False  # no function or class of this file: one layer at most
         links = self.values.layer(call)
         return any(link.kind is not LinkKind.OPAQUE for link in links) and len(links) > 1
+
+
+def _file(length: int, nodes: set[cst.CSTNode], passing: dict[cst.CSTNode, list[tuple[int, set[cst.CSTNode]]]]) -> None:
+    for node in nodes:
+        passing.setdefault(node, []).append((length, nodes))
 
 
 def _is_super_init(call: cst.Call) -> bool:
