@@ -2,10 +2,11 @@
 
 ## What it does
 Reports `total += loss`, `total += criterion(y, t)` and `losses.append(loss)` in a loop where what is added surely
-carries a graph: `backward()` is called of it in that loop (a warning), or a loss computed it from what a network gives,
-gradients are recorded and the sum is only printed, averaged and compared (an error: the activations are kept as well).
-Silent where the sum is differentiated, where the list is emptied in the loop, where the network or the sum runs under
-`no_grad`, and without `backward()` in a file that switches gradients of parameters off.
+carries a graph: `backward()` is called of it, or of a sum of which it is a part, in that loop (a warning), or a loss
+computed it from what a network gives, gradients are recorded and the sum is only printed, averaged and compared (an
+error: the activations are kept as well). Silent where the sum is differentiated, where the list is emptied in the loop,
+where the network or the sum runs under `no_grad`, and without `backward()` in a file that switches gradients of
+parameters off.
 
 Precision: no finding in timm 1.0.19, torchvision 0.23.0, transformers 4.56.2, kornia 0.9.0, pytorch-lightning 2.6.6 and
 d2l 1.0.3; 11 in 265 further packages of the index, all of them right.
