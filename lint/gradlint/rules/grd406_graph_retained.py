@@ -149,8 +149,10 @@ def _differentiates(backward: cst.Call, collected: cst.Name, ctx: Context) -> bo
         if inner.func.attr.value != "scale":
             return False
         inner = inner.args[0].value
-    if not isinstance(inner, cst.Name) or inner.value == collected.value:
-        return isinstance(inner, cst.Name)
+    if not isinstance(inner, cst.Name):
+        return False
+    if inner.value == collected.value:
+        return True
     whole, part = ctx.names.reference(inner).binding, ctx.names.reference(collected).binding
     if whole is None or part is None or not isinstance(part.value, cst.Call) or ctx.losses.of(part.value) is None:
         return False  # any number may be a part: only a loss is sure to have a graph
