@@ -43,6 +43,8 @@ def on_stack(size: int, work: Callable[[], T]) -> T:
 
 def on_usual_stack(work: Callable[[], T]) -> T:
     """Run work on a stack of the usual size; here, on whatever there is, where no thread can be started."""
+    if _current.size >= USUAL:
+        return work()
     try:
         thread = _kept()
     except RuntimeError:

@@ -17,6 +17,7 @@ def test_one_thread_does_all_that_its_stack_is_enough_for() -> None:
     assert first is not here()
     assert on_stack(USUAL, here) is first
     assert on_stack(USUAL, lambda: on_stack(USUAL, here)) is first
+    assert on_usual_stack(lambda: on_usual_stack(here)) is first
     assert on_stack(2 * USUAL, here) is not first
     large, nested = on_stack(2 * USUAL, lambda: (here(), on_stack(USUAL + 1, here)))
     assert nested is large is not first
