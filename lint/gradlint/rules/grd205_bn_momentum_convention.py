@@ -3,6 +3,7 @@
 ## What it does
 Reports `momentum` above 0.9 and below 1 in `nn.BatchNorm1d/2d/3d`, `SyncBatchNorm`, `InstanceNorm` and their lazy
 forms, in `functional.batch_norm`, and in `functools.partial` of them. 0.5 to 0.9 can be meant and stays, as does 1.
+Silent where no running statistics are kept: `track_running_stats=False`, and InstanceNorm without `True` for it.
 
 ## Why is this bad
 Keras and TensorFlow keep `momentum` of the old statistics, torch takes `momentum` of the *new* batch:
@@ -32,10 +33,10 @@ from __future__ import annotations
 
 import libcst as cst
 
-from gradlint.constants import number
+from gradlint.constants import constant, number
 from gradlint.model import Fix, Safety
 from gradlint.rule import Context, checks
-from gradlint.semantics.batch_norm import eps_index, is_running_norm
+from gradlint.semantics.batch_norm import eps_index, is_running_norm, keeps_by_itself
 from gradlint.semantics.layer_values import argument
 
 _MEANT = 0.9
@@ -58,12 +59,19 @@ def check(call: cst.Call, ctx: Context) -> None:
 
 
 def _momentum(call: cst.Call, ctx: Context) -> cst.BaseExpression | None:
+    """What a norm that keeps running statistics for certain is given as momentum."""
     name = ctx.names.full_name(call.func)
-    if name == "functools.partial" and call.args and is_running_norm(ctx.names.full_name(call.args[0].value)):
-        return argument(call, -1, "momentum")
     if name == "torch.nn.functional.batch_norm":
-        return argument(call, 6, "momentum")
-    return argument(call, eps_index(name) + 1, "momentum") if name and is_running_norm(name) else None
+        mean = argument(call, 1, "running_mean")
+        return argument(call, 6, "momentum") if constant(mean, ctx.names) is not None else None
+    is_partial = name == "functools.partial" and bool(call.args)
+    made = ctx.names.full_name(call.args[0].value) if is_partial else name
+    if made is None or not is_running_norm(made):
+        return None
+    momentum, tracked = (-1, -1) if is_partial else (eps_index(made) + 1, eps_index(made) + 3)
+    told = argument(call, tracked, "track_running_stats")
+    keeps = keeps_by_itself(made) if told is None else constant(told, ctx.names) is True
+    return argument(call, momentum, "momentum") if keeps else None
 
 
 def _shown(value: float) -> str:

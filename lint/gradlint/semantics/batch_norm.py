@@ -16,3 +16,8 @@ def is_running_norm(name: str | None) -> bool:
 def eps_index(name: str) -> int:
     """The position of `eps`; `momentum` comes after it. The lazy classes have no number of features."""
     return 0 if ".Lazy" in name else 1
+
+
+def keeps_by_itself(name: str) -> bool:
+    """Whether it keeps running statistics unless told otherwise: InstanceNorm does not."""
+    return "InstanceNorm" not in name
