@@ -14,6 +14,8 @@ from gradlint.rules import RULES
 from gradlint.settings import Settings
 from gradlint.source import Source
 
+from tests.lint.fixture_table import covered
+
 FIXTURES = Path(__file__).parent / "fixtures"
 EVERY_RULE = pytest.mark.parametrize("info", RULES, ids=lambda info: f"{info.code}-{info.name}")
 
@@ -71,6 +73,14 @@ def test_fixes_of_bad_give_fixed_and_nothing_is_left_to_fix(info: RuleInfo) -> N
     fixed = _source(info, "fixed")
     assert _without_expectations(_applied(source, violations)) == fixed.text
     assert [violation for violation in _lint(info, fixed) if violation.fix] == []
+
+
+@EVERY_RULE
+def test_the_fixtures_run_nearly_all_of_a_rule(info: RuleInfo) -> None:
+    found = covered(info)
+    assert min(found.told, found.silent, found.proofs) > 0
+    assert (found.fixed > 0) == (info.fix is not None)
+    assert found.share > 0.85, f"no fixture runs the lines {sorted(found.lines - found.run)}"
 
 
 @EVERY_RULE
