@@ -30,8 +30,8 @@ def on_stack(size: int, work: Callable[[], T]) -> T:
     """Run work on a stack of at least this size: here, else in a thread. Raises what the work raises, and RuntimeError.
 
     One thread does all that needs no more than is usual: the stack of a new one costs the system thousands of pages.
-    Whatever belongs together should be run by it as a whole: a tree that one thread makes and another one reads has to
-    be moved between the caches of two processors, which takes a tenth of the time that parsing takes.
+    Whatever belongs together should be run by it as a whole: parsing what another thread then read was measured to take
+    a tenth longer.
     """
     if size <= _current.size:
         return work()

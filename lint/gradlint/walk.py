@@ -211,6 +211,12 @@ class Tree:
         number = self._number.get(id(node))
         return self._order[self._above[number]] if number else None
 
+    def call_of(self, method: cst.Name) -> cst.Call | None:
+        """The call of a method at its name: `x.append(y)` at `append`; None where the name is anything else."""
+        function = self.parent(method)
+        call = self.parent(function) if isinstance(function, cst.Attribute) and function.attr is method else None
+        return call if isinstance(call, cst.Call) and call.func is function else None
+
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """The nodes above, nearest first, the module last."""
         number = self._number.get(id(node))

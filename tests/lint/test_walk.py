@@ -122,3 +122,11 @@ def test_the_fields_are_real_ones_without_repetition(kind: type[cst.CSTNode]) ->
 def test_children_of_a_conditional_stand_in_text_order() -> None:
     (first, *_) = [found for found in walk(cst.parse_module("a if b else c")) if isinstance(found, cst.IfExp)]
     assert [child.value for child in children(first) if isinstance(child, cst.Name)] == ["a", "b", "c"]
+
+
+def test_a_method_is_called_where_its_name_is_that_of_what_is_called() -> None:
+    u = unit("x.put(1)\nx.put\nput(1)\nf(put=x)\nx.put.late()\ny = x.put(2).put\n")
+    calls = [u.tree.call_of(name) for name in u.tree.named("put")]
+    assert [call and u.tree.module.code_for_node(call) for call in calls] == [
+        "x.put(1)", None, None, None, None, "x.put(2)", None,
+    ]  # fmt: skip

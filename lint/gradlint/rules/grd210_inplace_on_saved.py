@@ -94,13 +94,8 @@ def _is_trained(name: cst.Name, ctx: Context) -> bool:
     owner = ctx.classes.enclosing(function)
     if function.name.value == "forward":
         return owner is not None and owner.is_module is True
-    return any(_is_called(word, ctx) and ctx.tree.holds(function.body, word) for word in ctx.tree.named("backward"))
-
-
-def _is_called(method: cst.Name, ctx: Context) -> bool:
-    function = ctx.tree.parent(method)
-    call = ctx.tree.parent(function) if isinstance(function, cst.Attribute) and function.attr is method else None
-    return isinstance(call, cst.Call) and call.func is function
+    called = (word for word in ctx.tree.named("backward") if ctx.tree.call_of(word) is not None)
+    return any(ctx.tree.holds(function.body, word) for word in called)
 
 
 def _changed(ctx: Context) -> list[cst.Name]:

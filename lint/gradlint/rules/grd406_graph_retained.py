@@ -115,7 +115,7 @@ def _has_backward(each: Accumulation, ctx: Context) -> bool:
     calls = [
         call
         for word in ctx.tree.named("backward")
-        if (call := _call_of(word, ctx)) is not None and _differentiates(call, collected, ctx)
+        if (call := ctx.tree.call_of(word)) is not None and _differentiates(call, collected, ctx)
     ]
     near = [call for call in calls if each.loop in ctx.tree.ancestors(call)]
     if not any(_is_same_value(call, each, ctx) for call in near):
@@ -132,13 +132,6 @@ def _is_same_value(backward: cst.Call, each: Accumulation, ctx: Context) -> bool
     bindings = ctx.names.reference(each.value).bindings if isinstance(each.value, cst.Name) else ()
     bound = (binding.node for binding in bindings)
     return not any(first < ctx.range(node).start < last for node in bound)
-
-
-def _call_of(method: cst.Name, ctx: Context) -> cst.Call | None:
-    """The call of a method by its name."""
-    function = ctx.tree.parent(method)
-    call = ctx.tree.parent(function) if isinstance(function, cst.Attribute) and function.attr is method else None
-    return call if isinstance(call, cst.Call) and call.func is function else None
 
 
 def _differentiates(backward: cst.Call, collected: cst.Name, ctx: Context) -> bool:

@@ -131,13 +131,13 @@ class LayerChains:
         found = [Chain(self._whole(call), call) for call in calls if self._is_sequential(call) or self._builds(call)]
         passing: dict[cst.CSTNode, list[tuple[int, set[cst.CSTNode]]]] = {}
         for chain in through:
-            _file(len(chain.links), {link.node for link in chain.links}, passing)
+            _note(len(chain.links), {link.node for link in chain.links}, passing)
         kept: set[Chain] = set()
         for chain in sorted(found, key=lambda chain: -len(chain.links)):
             known = {link.node for link in chain.links if link.kind is not LinkKind.OPAQUE}
             others = passing.get(next(iter(known)), ()) if known else ()
             if known and not any(length >= len(chain.links) and nodes >= known for length, nodes in others):
-                _file(len(chain.links), known, passing)
+                _note(len(chain.links), known, passing)
                 kept.add(chain)
         return [chain for chain in found if chain in kept]
 
@@ -164,7 +164,7 @@ class LayerChains:
         return any(link.kind is not LinkKind.OPAQUE for link in links) and len(links) > 1
 
 
-def _file(length: int, nodes: set[cst.CSTNode], passing: dict[cst.CSTNode, list[tuple[int, set[cst.CSTNode]]]]) -> None:
+def _note(length: int, nodes: set[cst.CSTNode], passing: dict[cst.CSTNode, list[tuple[int, set[cst.CSTNode]]]]) -> None:
     for node in nodes:
         passing.setdefault(node, []).append((length, nodes))
 

@@ -226,10 +226,9 @@ class Grown:
         self._attributes: set[str] = set()
         self._variables: set[tuple[str, Scope | None]] = set()
         for word in (each for method in _CHANGING for each in tree.named(method)):
-            method = tree.parent(word)
-            call = tree.parent(method) if isinstance(method, cst.Attribute) and method.attr is word else None
-            if isinstance(call, cst.Call) and isinstance(method, cst.Attribute) and call.func is method:
-                self._read(method.value)
+            call = tree.call_of(word)
+            if call is not None and isinstance(call.func, cst.Attribute):
+                self._read(call.func.value)
 
     def _read(self, receiver: cst.BaseExpression) -> None:
         attribute = self._names.self_attribute(receiver)
